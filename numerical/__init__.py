@@ -1,0 +1,1 @@
+"""Finite-element simulation of surface EMG: limb anatomy to motor unit action potentials."""

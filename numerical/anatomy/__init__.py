@@ -1,0 +1,1 @@
+"""Geometry of a limb turned into a labelled tetrahedral mesh."""

@@ -1,0 +1,85 @@
+"""Conductor and electrodes to lead fields: the potential at every electrode of a unit source anywhere.
+
+Adjoint method (Weinstein, Zhukov, Johnson 2000; Maksymenko et al. 2022): with the symmetric stiffness A
+and the selection matrix S, the potentials S A^-1 b of all sources b are K b with A K^T = S^T, one solve
+per electrode whatever the number of sources.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+
+from numerical.anatomy.mesh import SweptMesh
+from numerical.conductor import Conductivities, conductivity_tensors, end_sections, stiffness
+from numerical.electrodes import Electrodes, selection
+from numerical.solver import Solution, solve
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LeadField:
+    """Potential at every electrode per unit source current at every vertex.
+
+    potential: [slice, section vertex, electrode], V/A, against the mean of the limb's two end sections.
+    solution: what the solver reported (without its potentials).
+    """
+
+    mesh: SweptMesh
+    potential: Float[Tensor, "slice section_vertex electrode"]
+    iterations: int
+    residual: float
+
+    def at(self, places: Float[Array, "place xyz"], order: int = 1) -> Float[Array, "electrode place"]:
+        """Return the potential at the electrodes [V/A] of unit sources at places [m] in the limb."""
+        flat = self.potential.reshape(self.mesh.vertices, -1).cpu().double().numpy()
+        return (self.mesh.weights(places, order) @ flat).T
+
+    def along_limb(self, section_weights: sparse.csr_array) -> Float[Tensor, "source slice electrode"]:
+        """Return the potential [V/A] along lines of constant rho and angle, on every slice.
+
+        section_weights: [source, section vertex] from `SweptMesh.section_weights`, or means of its rows.
+        """
+        touched = np.unique(section_weights.indices)
+        dense = torch.as_tensor(section_weights[:, touched].toarray(), dtype=torch.float32)
+        chosen = self.potential[:, torch.as_tensor(touched)]
+        return torch.einsum("pv,sve->pse", dense.to(chosen.device), chosen)
+
+
+def lead_field(
+    mesh: SweptMesh,
+    conductivities: Conductivities,
+    electrodes: Electrodes,
+    *,
+    tolerance: float = 1e-5,
+    device: str = "cpu",
+) -> LeadField:
+    """Return the lead fields of all electrodes; errors as in `solver.solve` and `electrodes.selection`."""
+    sigma = conductivity_tensors(mesh, conductivities)
+    reference = end_sections(mesh, sigma)
+    remote = np.flatnonzero(reference)
+    n = len(electrodes.z)
+    back = sparse.csr_array(
+        (np.tile(reference[remote], n), (np.repeat(np.arange(n), len(remote)), np.tile(remote, n))),
+        shape=(n, mesh.vertices),
+    )
+    solution: Solution = solve(
+        stiffness(mesh, sigma),
+        sparse.csr_array(selection(mesh, electrodes) - back),
+        tolerance=tolerance,
+        device=device,
+    )
+    # A constant added to a lead field is a reference: make the two end sections the zero.
+    ends = torch.as_tensor(reference, dtype=torch.float32, device=device)
+    potential = solution.potential - ends @ solution.potential
+    return LeadField(
+        mesh,
+        potential.reshape(len(mesh.slices), mesh.section_size, n),
+        solution.iterations,
+        solution.residual,
+    )

@@ -1,0 +1,91 @@
+"""Compare the finite-element simulator with independent solutions.
+
+    python scripts/validate.py lead-field CASE.json OUT.npz
+
+CASE.json holds `radii_mm` {bone, muscle, fat, skin}, `conductivity` {bone, muscle_transverse,
+muscle_longitudinal, fat, skin} in S/m, `depth_mm` (list, below the muscle surface), `angle_deg` (list) and
+`z_mm` (list) between a source in the muscle and the electrode, and optionally `max_vertices`. OUT.npz gets
+`potential` [depth, angle, z] in V per A at a point electrode on the skin for a unit source at each place,
+`z_mm`, `vertices` and `seconds`. The potential always comes from finite elements.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import tyro
+from tyro.extras import SubcommandApp
+
+from numerical.anatomy import cylinder_mesh
+from numerical.anatomy.cylinder import LayeredCylinder
+from numerical.electrodes import Electrodes
+from numerical.lead_field import lead_field
+
+app = SubcommandApp()
+KEYS = {"radii_mm", "conductivity", "depth_mm", "angle_deg", "z_mm"}
+
+
+def read_case(path: Path) -> dict:
+    """Return a case after checking its keys; ValueError names what is wrong."""
+    try:
+        case = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(case, dict) or not KEYS <= set(case) <= KEYS | {"max_vertices"}:
+        given = sorted(case) if isinstance(case, dict) else type(case).__name__
+        raise ValueError(f"{path}: has {given}; needs {sorted(KEYS)}, optionally max_vertices")
+    for key in ("depth_mm", "angle_deg", "z_mm"):
+        values = np.asarray(case[key], dtype=float)
+        if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
+            raise ValueError(f"{path}: {key} must be a list of finite numbers, got {case[key]}")
+    return case
+
+
+@app.command(name="lead-field")
+def compare_lead_field(case: tyro.conf.Positional[Path], out: tyro.conf.Positional[Path]) -> None:
+    """Finite-element potential of unit sources in a concentric cylinder, for one case.
+
+    Args:
+        case: The JSON file that describes the cylinder and the sources.
+        out: The .npz file to write.
+    """
+    given = read_case(case)
+    layers = LayeredCylinder.from_case(given["radii_mm"], given["conductivity"])
+    depth, angle, z = (
+        np.asarray(given[key], dtype=float) * unit
+        for key, unit in (("depth_mm", 1e-3), ("angle_deg", np.pi / 180), ("z_mm", 1e-3))
+    )
+    thickness = layers.muscle_radius - layers.bone_radius
+    if depth.min() < 0 or depth.max() > thickness:
+        raise ValueError(
+            f"{case}: depth_mm must lie in the muscle, 0 to {1e3 * thickness:g} mm, got {given['depth_mm']}"
+        )
+    start = time.perf_counter()
+    cover = layers.skin_radius - layers.muscle_radius
+    mesh = cylinder_mesh.mesh(
+        layers, cover + depth.min(), np.abs(z).max(), given.get("max_vertices", 300_000)
+    )
+    electrode = Electrodes(np.zeros(1), np.zeros(1), radius=0.0)
+    field = lead_field(mesh, cylinder_mesh.conductivities(layers), electrode)
+    radius, around, along = np.meshgrid(layers.muscle_radius - depth, angle, z, indexing="ij")
+    places = np.stack([radius * np.cos(around), radius * np.sin(around), along], axis=-1)
+    potential = field.at(places.reshape(-1, 3), order=3)[0].reshape(radius.shape)
+    aside = out.with_name(out.name + ".new.npz")
+    np.savez(
+        aside,
+        potential=potential,
+        z_mm=np.asarray(given["z_mm"], dtype=float),
+        vertices=mesh.vertices,
+        seconds=time.perf_counter() - start,
+    )
+    aside.replace(out)
+
+
+if __name__ == "__main__":
+    try:
+        app.cli(description=__doc__)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,305 @@
+"""A corpus of simulated MUAPs to what training and evaluation take: tables, batches, components."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from numerical.corpus import open_corpus
+from surrogate.generators import ArrayGeometry
+from surrogate.generators.lead_field import (
+    derivative_fit,
+    muscle_conductivity,
+    nearest_column,
+)
+
+SPLITS = {"train": 0, "validation": 1, "held_out_units": 2, "held_out_conductors": 3}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The samples of a corpus's complete conductors; MUAPs and lead fields stay in the store.
+
+    names: the conditions, in order. conditions: [sample, condition], SI units.
+    split: [sample], see SPLITS. motor_unit: [sample], and conductor: [motor_unit], as in the store.
+    store_index: [sample], place in the store.
+    """
+
+    path: Path
+    dataset: xarray.Dataset
+    geometry: ArrayGeometry
+    names: tuple[str, ...]
+    conditions: Float[Tensor, "sample condition"]
+    split: Int[Tensor, " sample"]
+    motor_unit: Int[Tensor, " sample"]
+    conductor: Int[Tensor, " motor_unit"]
+    store_index: Int[Tensor, " sample"]
+
+    def __len__(self) -> int:
+        return len(self.store_index)
+
+    @property
+    def provenance(self) -> dict:
+        """Where the data came from: settings, seed, versions and size, for cards."""
+        attributes = self.dataset.attrs
+        return {
+            **{k: _decoded(attributes.get(k)) for k in ("settings", "seed", "versions", "muscles")},
+            "samples": len(self),
+            "motor_units": len(self.motor_unit.unique()),
+            "conductors": len(self.conductor[self.motor_unit].unique()),
+        }
+
+    def samples_of(self, split: str) -> Int[Tensor, " n"]:
+        """Return the samples of a split, or of `all`."""
+        if split == "all":
+            return torch.arange(len(self))
+        return torch.nonzero(self.split == SPLITS[split]).flatten()
+
+    def muap(self, samples: Int[Tensor, " n"]) -> Float[Tensor, "n row column time"]:
+        """Read MUAPs [V] from the store."""
+        places, inverse = self.store_index[samples].unique(return_inverse=True)
+        contiguous = len(places) > 0 and int(places[-1] - places[0]) == len(places) - 1
+        wanted = slice(int(places[0]), int(places[-1]) + 1) if contiguous else places.numpy()
+        read = torch.from_numpy(np.asarray(self.dataset["muap"].isel(sample=wanted), np.float32))
+        return read[inverse]
+
+
+def read_corpus(path: str | Path) -> Corpus:
+    """Open a corpus for learning.
+
+    Raises ValueError if it is missing, foreign, cut short, or without a complete conductor.
+    """
+    dataset = open_corpus(path)
+    conductor = _integers(dataset["motor_unit_conductor"])
+    sample_unit = _integers(dataset["sample_motor_unit"])
+    complete = torch.from_numpy(dataset["complete"].values.astype(bool))
+    kept = torch.nonzero(complete[conductor[sample_unit]]).flatten()
+    if len(kept) == 0:
+        raise ValueError(f"{path}: no conductor of this corpus is complete")
+    unit = sample_unit[kept]
+    owner = {"sample": kept, "motor_unit": unit, "conductor": conductor[unit]}
+    names = tuple(dataset.attrs["conditions"])
+    columns = []
+    for name in names:
+        values = torch.from_numpy(dataset[name].values.astype(np.float32))
+        columns.append(values[owner[str(dataset[name].dims[0])]])
+    conditions = torch.stack(columns, dim=1)
+    if not conditions.isfinite().all():
+        name = names[int((~conditions.isfinite()).any(0).nonzero()[0])]
+        raise ValueError(f"{path}: condition {name} is not finite for some samples")
+    geometry = ArrayGeometry(
+        row_position=tuple(round(float(z), 9) for z in dataset["row_position"].values),
+        columns=dataset.sizes["column"],
+        samples=dataset.sizes["time"],
+        sampling_rate=float(dataset.attrs["sampling_rate"]),
+    )
+    return Corpus(
+        path=Path(path),
+        dataset=dataset,
+        geometry=geometry,
+        names=names,
+        conditions=conditions,
+        split=_integers(dataset["split"])[kept],
+        motor_unit=unit,
+        conductor=conductor,
+        store_index=kept,
+    )
+
+
+class MuapCache:
+    """MUAPs by sample, whole conductors at a time, the least recently used dropped when full."""
+
+    def __init__(self, corpus: Corpus, memory: float):
+        """memory: bytes to hold at most (one batch's conductors are held whatever they need)."""
+        self.corpus, self.memory = corpus, memory
+        self.conductor = corpus.conductor[corpus.motor_unit]
+        self.held: OrderedDict[int, tuple[Tensor, Tensor]] = OrderedDict()
+
+    def take(self, samples: Int[Tensor, " n"]) -> Float[Tensor, "n row column time"]:
+        """Return the MUAPs [V] of samples, in order."""
+        muap = torch.empty(len(samples), *self.corpus.geometry.shape)
+        conductors = self.conductor[samples]
+        for conductor in conductors.unique().tolist():
+            if conductor not in self.held:
+                members = torch.nonzero(self.conductor == conductor).flatten()
+                self.held[conductor] = (members, self.corpus.muap(members))
+            self.held.move_to_end(conductor)
+            members, stored = self.held[conductor]
+            mine = torch.nonzero(conductors == conductor).flatten()
+            muap[mine] = stored[torch.searchsorted(members, samples[mine])]
+        while len(self.held) > 1 and self._bytes() > self.memory:
+            self.held.popitem(last=False)
+        return muap
+
+    def _bytes(self) -> int:
+        return sum(stored.nbytes for _, stored in self.held.values())
+
+
+def epoch_batches(
+    corpus: Corpus,
+    samples: Int[Tensor, " n"],
+    batch_size: int,
+    memory: float,
+    generator: torch.Generator,
+) -> list[Int[Tensor, " batch"]]:
+    """Return one epoch's batches, in random order.
+
+    Where all MUAPs fit in memory [bytes], samples mix freely; otherwise groups of conductors that
+    fit follow one another, so that each is read once.
+    """
+    conductor = corpus.conductor[corpus.motor_unit[samples]]
+    conductors = conductor.unique()
+    conductors = conductors[torch.randperm(len(conductors), generator=generator)]
+    per_conductor = len(samples) / len(conductors) * 4 * int(np.prod(corpus.geometry.shape))
+    group = max(1, min(len(conductors), int(memory / per_conductor)))
+    batches: list[Tensor] = []
+    for chosen in conductors.split(group):
+        members = samples[torch.isin(conductor, chosen)]
+        members = members[torch.randperm(len(members), generator=generator)]
+        batches += members.split(batch_size)
+    return batches
+
+
+def other_draws(corpus: Corpus, samples: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Return, for each of some samples, another sample of the same motor unit among them.
+
+    Units go round: each draw is paired with the unit's next one, the last with the first, and a
+    draw without company with itself.
+    """
+    unit = corpus.motor_unit[samples]
+    order = torch.argsort(unit, stable=True)
+    _, count = unit[order].unique_consecutive(return_counts=True)
+    start = (count.cumsum(0) - count).repeat_interleave(count)
+    size = count.repeat_interleave(count)
+    following = start + (torch.arange(len(unit)) - start + 1) % size
+    partner = torch.empty_like(order)
+    partner[order] = order[following]
+    return samples[partner]
+
+
+@dataclass(frozen=True)
+class LeadFieldTable:
+    """Every motor unit's lead field as weights of principal components.
+
+    basis: [component, row x column x node], orthonormal. components: [unit, component], of the
+    lead field divided by its norm. residual: mean part of a held-out field's energy that the basis
+    leaves over. log_norm: of the lead field times the muscle's conductivity.
+    """
+
+    basis: Float[Tensor, "component size"]
+    components: Float[Tensor, "unit component"]
+    log_norm: Float[Tensor, " unit"]
+    conditions: Float[Tensor, "unit condition"]
+    train: Bool[Tensor, " unit"]
+    validation: Bool[Tensor, " unit"]
+    residual: Float[Tensor, ""]
+
+
+def lead_field_table(
+    corpus: Corpus,
+    nodes: Float[Tensor, " node"],
+    components: int,
+    memory: float,
+    generator: torch.Generator,
+) -> LeadFieldTable:
+    """Compute the principal components of the training units' lead fields, columns turned to the
+    unit, and every unit's weights.
+
+    nodes: B-spline nodes [m]. memory: bytes for the fields that the components are taken from.
+    """
+    units, first = _first_samples(corpus)
+    conditions = corpus.conditions[first]
+    split = corpus.split[first]
+    train = torch.nonzero(split == SPLITS["train"]).flatten()
+    if len(train) < 2:
+        raise ValueError(f"{corpus.path}: fewer than two motor units to train on")
+    size = corpus.geometry.rows * corpus.geometry.columns * len(nodes)
+    chosen = train[torch.randperm(len(train), generator=generator)[: int(memory / (4 * size))]]
+    slot = torch.full((len(units),), -1)
+    slot[chosen] = torch.arange(len(chosen))
+    fields = torch.empty(len(chosen), size)
+    for members, field in _lead_fields(corpus, units, conditions, nodes):
+        wanted = slot[members] >= 0
+        rows = field[wanted]
+        fields[slot[members][wanted]] = rows / rows.norm(dim=1, keepdim=True)
+    basis = principal_components(fields, components, generator)
+    del fields
+    weights = torch.empty(len(units), len(basis))
+    norm = torch.empty(len(units))
+    for members, field in _lead_fields(corpus, units, conditions, nodes):
+        norm[members] = field.norm(dim=1)
+        weights[members] = field @ basis.T / norm[members, None]
+    validation = split == SPLITS["validation"]
+    unseen = weights[validation] if validation.any() else weights
+    return LeadFieldTable(
+        basis=basis,
+        components=weights,
+        log_norm=(norm * muscle_conductivity(conditions, corpus.names)).log(),
+        conditions=conditions,
+        train=split == SPLITS["train"],
+        validation=validation,
+        residual=1 - unseen.square().sum(1).mean(),
+    )
+
+
+def principal_components(
+    fields: Float[Tensor, "unit size"], components: int, generator: torch.Generator
+) -> Float[Tensor, "component size"]:
+    """Return the leading right singular vectors, by subspace iteration (Halko et al. 2011)."""
+    rank = min(components, *fields.shape)
+    width = min(rank + 32, *fields.shape)
+    sketch = torch.randn(width, len(fields), generator=generator) @ fields
+    for _ in range(3):
+        sketch = torch.linalg.qr(((sketch @ fields.T) @ fields).T)[0].T
+    _, _, turned = torch.linalg.svd(fields @ sketch.T, full_matrices=False)
+    return (turned @ sketch)[:rank].contiguous()
+
+
+def _first_samples(corpus: Corpus) -> tuple[Int[Tensor, " unit"], Int[Tensor, " unit"]]:
+    """Return the motor units that the corpus has samples of, and the first sample of each."""
+    units, place = corpus.motor_unit.unique(return_inverse=True)
+    first = torch.full((len(units),), len(place)).scatter_reduce(
+        0, place, torch.arange(len(place)), "amin"
+    )
+    return units, first
+
+
+def _lead_fields(
+    corpus: Corpus, units: Tensor, conditions: Tensor, nodes: Tensor
+) -> Iterator[tuple[Int[Tensor, " unit"], Float[Tensor, "unit size"]]]:
+    """Yield, conductor by conductor, phi' as B-spline weights, columns turned to the unit."""
+    position = torch.from_numpy(corpus.dataset["position"].values.astype(np.float64))
+    fit = derivative_fit(position, nodes)
+    columns = corpus.geometry.columns
+    angle = conditions[:, corpus.names.index("angle")]
+    turn = nearest_column(angle, columns)[0]
+    conductor = corpus.conductor[units]
+    for one in conductor.unique():
+        members = torch.nonzero(conductor == one).flatten()
+        potential = corpus.dataset["lead_field"].isel(motor_unit=units[members].numpy())
+        field = torch.from_numpy(np.asarray(potential, np.float32)) @ fit.T
+        place = (torch.arange(columns) + turn[members, None]) % columns
+        field = torch.gather(field, 2, place[:, None, :, None].expand(field.shape))
+        yield members, rearrange(field, "u r c n -> u (r c n)")
+
+
+def _integers(variable: xarray.DataArray) -> Int[Tensor, " n"]:
+    return torch.from_numpy(variable.values.astype(np.int64))
+
+
+def _decoded(attribute: object) -> object:
+    """Return an attribute that may be JSON text as what it says."""
+    if isinstance(attribute, str):
+        try:
+            return json.loads(attribute)
+        except json.JSONDecodeError:
+            return attribute
+    return attribute
