@@ -14,8 +14,9 @@ import xarray
 import zarr
 
 from numerical.anatomy.forearm import muscles
+from numerical.conditions import CONDITIONS
 from numerical.electrodes import column_angles, row_positions
-from numerical.sampling import CONDITIONS, SPLITS, CorpusSettings, simulate_conductor, stored_positions
+from numerical.sampling import SPLITS, CorpusSettings, simulate_conductor, stored_positions
 
 FORMAT, FORMAT_VERSION = "myomime-corpus", 1
 
@@ -78,8 +79,9 @@ def _variables(settings: CorpusSettings) -> Iterator[tuple[str, tuple[str, ...],
     yield "muap", ("sample", *grid, "time"), "float32", {"units": "V"}
     lead = {"units": "V/A", "description": "lead field along z, mean over the unit's fibres"}
     yield "lead_field", ("motor_unit", *grid, "position"), "float32", lead
-    for name, (level, unit, description) in CONDITIONS.items():
-        yield name, (level,), "float64", {"units": unit, "description": description}
+    for condition in CONDITIONS.values():
+        attributes = {"units": condition.unit, "description": condition.description}
+        yield condition.name, (condition.level,), "float64", attributes
     yield "muscle", ("motor_unit",), "int16", {"description": "index into attribute muscles"}
     flags = {"flag_values": list(range(len(SPLITS))), "flag_meanings": " ".join(SPLITS)}
     yield "split", ("sample",), "int8", flags

@@ -80,6 +80,14 @@ class MuscleRegions:
             f"({centre[0]:.3f}, {centre[1]:.3f}) in the disc inside the fascia"
         )
 
+    def extent(self, muscle: int) -> tuple[tuple[float, float], float]:
+        """Return the centre and radius of a circle in the disc that holds the whole muscle."""
+        x, y = _disc_grid()
+        mine = self.owner(x, y) == muscle
+        centre = (float(np.mean(x[mine])), float(np.mean(y[mine])))
+        reach = np.hypot(x[mine] - centre[0], y[mine] - centre[1]).max()
+        return centre, float(reach + 2 * np.sqrt(2) / GRID)
+
     def area_share(self, muscle: int) -> float:
         """Return the part of the disc's area that a muscle fills."""
         x, y = _disc_grid()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from numerical.anatomy.mesh import SweptMesh
+from numerical.anatomy.mesh import SweptMesh, lagrange
 from numerical.conductor import Conductivities, conductivity_tensors, end_sections, stiffness
 from numerical.electrodes import Electrodes, selection
 from numerical.solver import Solution, solve
@@ -72,6 +72,7 @@ def lead_field(
         stiffness(mesh, sigma),
         sparse.csr_array(selection(mesh, electrodes) - back),
         tolerance=tolerance,
+        guess=lambda columns, solved: _shifted_rows(mesh, electrodes, columns, solved),
         device=device,
     )
     # A constant added to a lead field is a reference: make the two end sections the zero.
@@ -83,3 +84,33 @@ def lead_field(
         solution.iterations,
         solution.residual,
     )
+
+
+def _shifted_rows(
+    mesh: SweptMesh, electrodes: Electrodes, columns: slice, solved: Float[Tensor, "vertex electrode"]
+) -> Float[Tensor, "vertex electrode"] | None:
+    """Return a guess of a block's lead fields from those of the electrodes proximal to it.
+
+    A limb hardly changes from one row of an array to the next, so that a lead field is nearly that of the
+    row before, shifted along z; with two rows before, their linear extrapolation.
+    """
+    angle, z = electrodes.angle, electrodes.z
+    before = [np.flatnonzero(angle[: columns.start] == a) for a in angle[columns]]
+    rows = min(len(b) for b in before)
+    if rows == 0:
+        return None
+    shifted = []
+    for back in range(1, min(rows, 2) + 1):
+        source = np.array([b[-back] for b in before])
+        shifts = z[columns] - z[source]
+        if np.ptp(shifts) > 1e-9:
+            return None
+        index, weight = lagrange(
+            mesh.slices, np.clip(mesh.slices - shifts[0], mesh.slices[0], mesh.slices[-1]), 3
+        )
+        field = solved[:, torch.as_tensor(source)].reshape(len(mesh.slices), mesh.section_size, -1)
+        weights = torch.as_tensor(weight, dtype=field.dtype, device=field.device)
+        taps = zip(index.T, weights.T, strict=True)
+        shifted.append(sum(w[:, None, None] * field[torch.as_tensor(i)] for i, w in taps))
+    guess = shifted[0] if rows == 1 else 2 * shifted[0] - shifted[1]
+    return guess.flatten(0, 1)

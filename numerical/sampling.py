@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.stats import qmc
 
 from numerical.anatomy.forearm import ForearmResolution, ForearmSettings, forearm, mesh
+from numerical.conditions import CONDITIONS
 from numerical.conductor import Conductivities
 from numerical.electrodes import ArraySettings, electrode_array
 from numerical.fibres import MuscleRegions, layout, muscle_regions, place_fibres
@@ -23,52 +24,7 @@ from numerical.muap import muap, unit_field
 Array = NDArray[np.float64]
 SPLITS = ("train", "validation", "held_out_units", "held_out_conductors")
 
-# name: (level, unit, what it is); the order is that of the generators' conditions.
-CONDITIONS = {
-    "number_of_fibres": ("motor_unit", "1", "muscle fibres of the motor unit"),
-    "depth": (
-        "motor_unit",
-        "m",
-        "of the fibres' centre below the skin, in the array's middle plane",
-    ),
-    "angle": ("motor_unit", "rad", "of the fibres' centre, in the array's middle plane"),
-    "fibre_centre": (
-        "motor_unit",
-        "m",
-        "z midway between the fibres' ends, from the array's centre",
-    ),
-    "fibre_spread_radial": (
-        "motor_unit",
-        "m",
-        "standard deviation of the fibres away from the axis",
-    ),
-    "fibre_spread_tangential": (
-        "motor_unit",
-        "m",
-        "standard deviation of the fibres around the axis",
-    ),
-    "fibre_correlation": ("motor_unit", "1", "of the radial and tangential offsets of the fibres"),
-    "end_plate_spread": ("motor_unit", "m", "standard deviation of the end-plates along z"),
-    "fibre_end_spread": (
-        "motor_unit",
-        "m",
-        "standard deviation of each of the fibres' ends along z",
-    ),
-    "innervation_zone": ("sample", "1", "mean end-plate, part of the fibre length from proximal"),
-    "conduction_velocity": ("sample", "m/s", "of the action potentials along the fibres"),
-    "fibre_length": ("sample", "m", "between the fibres' mean ends"),
-    "limb_radius": ("conductor", "m", "mean radius of the skin in the array's middle plane"),
-    "fat_thickness": ("conductor", "m", "subcutaneous fat"),
-    "skin_thickness": ("conductor", "m", "skin"),
-    "bone_scale": ("conductor", "1", "size of the bones relative to the anatomical table"),
-    "muscle_longitudinal_conductivity": ("conductor", "S/m", "muscle along its fibres"),
-    "muscle_transverse_conductivity": ("conductor", "S/m", "muscle across its fibres"),
-    "fat_conductivity": ("conductor", "S/m", "subcutaneous fat"),
-    "skin_conductivity": ("conductor", "S/m", "skin"),
-    "bone_conductivity": ("conductor", "S/m", "bone"),
-}
-CONDUCTOR_CONDITIONS = tuple(name for name, (level, *_) in CONDITIONS.items() if level == "conductor")
-
+CONDUCTOR_CONDITIONS = tuple(c.name for c in CONDITIONS.values() if c.level == "conductor")
 Range = tuple[float, float]
 
 
@@ -157,13 +113,17 @@ def conductor_settings(values: dict[str, float]) -> tuple[ForearmSettings, Condu
 
 
 def split_of(settings: CorpusSettings, conductor: int, unit: int) -> int:
-    """Return the index into `SPLITS` of a unit, by hashing ids: it never moves when a corpus grows."""
-    if _hashed(settings.seed, conductor) < 0.10:
+    """Return the index into `SPLITS` of a unit, by hashing ids: it never moves when a corpus grows.
+
+    Validation conductors are whole, like those held out, so that early stopping sees new limbs.
+    """
+    place = _hashed(settings.seed, conductor)
+    if place < 0.10:
         return SPLITS.index("held_out_conductors")
-    place = _hashed(settings.seed, conductor, unit)
-    if place < 0.08:
-        return SPLITS.index("held_out_units")
-    return SPLITS.index("validation" if place < 0.13 else "train")
+    if place < 0.16:
+        return SPLITS.index("validation")
+    held_out = _hashed(settings.seed, conductor, unit) < 0.08
+    return SPLITS.index("held_out_units" if held_out else "train")
 
 
 def _hashed(*ids: int) -> float:

@@ -1,12 +1,16 @@
-"""Compare the finite-element simulator with independent solutions.
+"""Compare the finite-element simulator with the exact solution, and the generator with the simulator.
 
     python scripts/validate.py lead-field CASE.json OUT.npz
+    python scripts/validate.py emg TRAJECTORY --muscle FCR --output DIR
 
 CASE.json holds `radii_mm` {bone, muscle, fat, skin}, `conductivity` {bone, muscle_transverse,
 muscle_longitudinal, fat, skin} in S/m, `depth_mm` (list, below the muscle surface), `angle_deg` (list) and
 `z_mm` (list) between a source in the muscle and the electrode, and optionally `max_vertices`. OUT.npz gets
 `potential` [depth, angle, z] in V per A at a point electrode on the skin for a unit source at each place,
 `z_mm`, `vertices` and `seconds`. The potential always comes from finite elements.
+
+`emg` builds the EMG of one muscle in a movement twice, from generated and from simulated MUAPs of the same
+motor units under the same conditions at the same discharges, and writes comparison.json and comparison.png.
 """
 
 import json
@@ -18,10 +22,18 @@ import numpy as np
 import tyro
 from tyro.extras import SubcommandApp
 
+import surrogate
 from numerical.anatomy import cylinder_mesh
 from numerical.anatomy.cylinder import LayeredCylinder
 from numerical.electrodes import Electrodes
 from numerical.lead_field import lead_field
+from numerical.motor_units import PoolSettings
+from surrogate import plots
+from surrogate.movement import population
+from surrogate.movement.population import Subject
+from surrogate.movement.reference import NumericalReference
+from surrogate.movement.simulation import SimulationSettings, array_settings, simulate
+from surrogate.movement.trajectory import read_trajectory
 
 app = SubcommandApp()
 KEYS = {"radii_mm", "conductivity", "depth_mm", "angle_deg", "z_mm"}
@@ -81,6 +93,63 @@ def compare_lead_field(case: tyro.conf.Positional[Path], out: tyro.conf.Position
         seconds=time.perf_counter() - start,
     )
     aside.replace(out)
+
+
+@app.command(name="emg")
+def compare_emg(
+    trajectory: tyro.conf.Positional[Path],
+    output: Path,
+    muscle: str = "FCR",
+    checkpoint: str = "forearm",
+    motor_units: int = 30,
+    seed: int = 0,
+    clip: bool = False,
+) -> None:
+    """EMG of one muscle from generated and from simulated MUAPs.
+
+    Args:
+        trajectory: Joint angles over time.
+        output: Folder for comparison.json and comparison.png.
+        muscle: Whose EMG to compare.
+        checkpoint: Generator: name of a shipped one, or a path.
+        motor_units: Of the muscle.
+        seed: Of motor units and discharges.
+        clip: Hold joints at their limits instead of refusing angles beyond them.
+    """
+    subject = Subject(pool=PoolSettings(motor_units=motor_units))
+    settings = SimulationSettings(subject=subject)
+    generator = surrogate.load(checkpoint)
+    movement = read_trajectory(trajectory)
+    generated = simulate(
+        movement, generator, muscles=[muscle], settings=settings, seed=seed, clip=clip
+    ).dataset
+    reference = NumericalReference(
+        subject,
+        population.motor_units(subject, [muscle], seed),
+        array_settings(generator.geometry),
+        generator.geometry,
+        generator.conditions,
+        seed,
+    )
+    simulated = simulate(
+        movement, reference, muscles=[muscle], settings=settings, seed=seed, clip=clip
+    ).dataset
+    a, b = generated["emg"].values, simulated["emg"].values
+    rms_a, rms_b = (np.sqrt((e**2).mean(1)) for e in (a, b))
+    scores = {
+        "muscle": muscle,
+        "motor_units": motor_units,
+        "discharges": generated.sizes["discharge"],
+        "correlation": float(np.corrcoef(a.ravel(), b.ravel())[0, 1]),
+        "relative_l2": float(np.linalg.norm(a - b) / np.linalg.norm(b)),
+        "nrmse": float(np.sqrt(((a - b) ** 2).mean()) / np.ptp(b)),
+        "rms_error_median": float(np.median(np.abs(rms_a / rms_b - 1))),
+        "rms_error_worst": float(np.abs(rms_a / rms_b - 1).max()),
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    plots.comparison(generated, simulated).savefig(output / "comparison.png", dpi=110)
+    (output / "comparison.json").write_text(json.dumps(scores, indent=1) + "\n")
+    print(json.dumps(scores, indent=1))
 
 
 if __name__ == "__main__":

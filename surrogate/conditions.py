@@ -10,48 +10,42 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from numerical.conditions import CONDITIONS
+
 TURN = 2 * math.pi
 
 
-class Definition(NamedTuple):
-    """What a condition means in any corpus; `lowest` and `highest` bound what is physical."""
+class Scaling(NamedTuple):
+    """How a network sees a condition; `lowest` and `highest` bound what is physical."""
 
-    name: str
-    unit: str
-    owner: Literal["motor_unit", "draw", "conductor"]
-    scaling: Literal["linear", "logarithmic", "periodic"]
+    kind: Literal["linear", "logarithmic", "periodic"]
     lowest: float
     highest: float
-    description: str
 
 
-DEFINITIONS: tuple[Definition, ...] = tuple(
-    Definition._make(row)
-    for row in (
-        ("number_of_fibres", "1", "motor_unit", "logarithmic", 1, math.inf, "fibres of the unit"),
-        ("depth", "m", "motor_unit", "logarithmic", 1e-4, 1, "unit's centre below the skin"),
-        ("angle", "rad", "motor_unit", "periodic", -math.inf, math.inf, "unit's centre, from x"),
-        ("fibre_centre", "m", "motor_unit", "linear", -1, 1, "fibres' middle from the array's"),
-        ("fibre_spread_radial", "m", "motor_unit", "linear", 0, 1, "deviation along the radius"),
-        ("fibre_spread_tangential", "m", "motor_unit", "linear", 0, 1, "deviation around the limb"),
-        ("fibre_correlation", "1", "motor_unit", "linear", -1, 1, "radial against tangential"),
-        ("end_plate_spread", "m", "motor_unit", "linear", 0, 0.1, "deviation of end-plates"),
-        ("fibre_end_spread", "m", "motor_unit", "linear", 0, 0.1, "deviation of fibre ends"),
-        ("innervation_zone", "1", "draw", "linear", 0.01, 0.99, "end-plate, as a part of length"),
-        ("conduction_velocity", "m/s", "draw", "logarithmic", 0.1, 100, "of action potentials"),
-        ("fibre_length", "m", "draw", "logarithmic", 1e-3, 1, "end to end"),
-        ("limb_radius", "m", "conductor", "logarithmic", 1e-3, 1, "skin, in the middle plane"),
-        ("fat_thickness", "m", "conductor", "logarithmic", 1e-5, 1, "layer below the skin"),
-        ("skin_thickness", "m", "conductor", "logarithmic", 1e-5, 1, "outermost layer"),
-        ("bone_scale", "1", "conductor", "logarithmic", 1e-2, 100, "bone size against typical"),
-        *(
-            (f"{tissue}_conductivity", "S/m", "conductor", "logarithmic", 1e-6, 100, "of tissue")
-            for tissue in ("muscle_longitudinal", "muscle_transverse", "fat", "skin", "bone")
-        ),
-    )
-)
-NAMES = tuple(definition.name for definition in DEFINITIONS)
-DEFINITION = {definition.name: definition for definition in DEFINITIONS}
+SCALINGS = {
+    "number_of_fibres": Scaling("logarithmic", 1, math.inf),
+    "depth": Scaling("logarithmic", 1e-4, 1),
+    "angle": Scaling("periodic", -math.inf, math.inf),
+    "fibre_centre": Scaling("linear", -1, 1),
+    "fibre_spread_radial": Scaling("linear", 0, 1),
+    "fibre_spread_tangential": Scaling("linear", 0, 1),
+    "fibre_correlation": Scaling("linear", -1, 1),
+    "end_plate_spread": Scaling("linear", 0, 0.1),
+    "fibre_end_spread": Scaling("linear", 0, 0.1),
+    "innervation_zone": Scaling("linear", 0.01, 0.99),
+    "conduction_velocity": Scaling("logarithmic", 0.1, 100),
+    "fibre_length": Scaling("logarithmic", 1e-3, 1),
+    "limb_radius": Scaling("logarithmic", 1e-3, 1),
+    "fat_thickness": Scaling("logarithmic", 1e-5, 1),
+    "skin_thickness": Scaling("logarithmic", 1e-5, 1),
+    "bone_scale": Scaling("logarithmic", 1e-2, 100),
+    **dict.fromkeys(
+        (name for name in CONDITIONS if name.endswith("_conductivity")),
+        Scaling("logarithmic", 1e-6, 100),
+    ),
+}
+NAMES = tuple(CONDITIONS)
 
 
 class Condition(BaseModel):
@@ -85,17 +79,16 @@ class Conditions(BaseModel):
         """
         items = []
         for name, column in zip(names, values.double().T, strict=True):
-            if name not in DEFINITION:
+            if name not in CONDITIONS:
                 raise ValueError(f"condition {name!r} is not known; allowed: {', '.join(NAMES)}")
-            definition = DEFINITION[name]
-            _require_physical(definition, column)
-            scaled = column.log() if definition.scaling == "logarithmic" else column
-            periodic = definition.scaling == "periodic"
+            _require_physical(name, column)
+            scaled = column.log() if SCALINGS[name].kind == "logarithmic" else column
+            periodic = SCALINGS[name].kind == "periodic"
             deviation = float(scaled.std(correction=0))
             items.append(
                 Condition(
                     name=name,
-                    unit=definition.unit,
+                    unit=CONDITIONS[name].unit,
                     minimum=0 if periodic else float(column.min()),
                     maximum=TURN if periodic else float(column.max()),
                     mean=0 if periodic else float(scaled.mean()),
@@ -112,9 +105,7 @@ class Conditions(BaseModel):
     def __len__(self) -> int:
         return len(self.items)
 
-    def select(
-        self, values: Float[Tensor, "*batch condition"], name: str
-    ) -> Float[Tensor, "*batch"]:
+    def select(self, values: Float[Tensor, "*batch condition"], name: str) -> Float[Tensor, "*batch"]:
         """Return one condition's values, by name."""
         return values[..., self.names.index(name)]
 
@@ -150,9 +141,7 @@ class Conditions(BaseModel):
             )
         return table
 
-    def mapping(
-        self, values: Float[Tensor, "batch condition"]
-    ) -> dict[str, Float[Tensor, " batch"]]:
+    def mapping(self, values: Float[Tensor, "batch condition"]) -> dict[str, Float[Tensor, " batch"]]:
         """Return conditions by name: the inverse of `table`."""
         return dict(zip(self.names, values.unbind(-1), strict=True))
 
@@ -162,9 +151,8 @@ class Conditions(BaseModel):
         extrapolate: allow values beyond the training data, though never unphysical ones.
         """
         for item, column in zip(self.items, values.detach().double().T, strict=True):
-            definition = DEFINITION[item.name]
-            _require_physical(definition, column)
-            if extrapolate or definition.scaling == "periodic":
+            _require_physical(item.name, column)
+            if extrapolate or SCALINGS[item.name].kind == "periodic":
                 continue
             # Float32 keeps seven digits: a bound of the corpus itself is inside.
             slack = 1e-6 * max(abs(item.minimum), abs(item.maximum))
@@ -176,40 +164,34 @@ class Conditions(BaseModel):
                     "(extrapolate to try all the same)"
                 )
 
-    def scaled(
-        self, values: Float[Tensor, "*batch condition"]
-    ) -> Float[Tensor, "*batch condition"]:
+    def scaled(self, values: Float[Tensor, "*batch condition"]) -> Float[Tensor, "*batch condition"]:
         """Return conditions with zero mean and unit deviation over the training data.
 
         Logarithmic conditions are scaled after their logarithm; periodic ones stay in radians.
         """
         columns = [
-            (
-                (column.log() if DEFINITION[item.name].scaling == "logarithmic" else column)
-                - item.mean
-            )
+            ((column.log() if SCALINGS[item.name].kind == "logarithmic" else column) - item.mean)
             / item.deviation
             for item, column in zip(self.items, values.unbind(-1), strict=True)
         ]
         return torch.stack(columns, dim=-1)
 
-    def coordinates(
-        self, values: Float[Tensor, "*batch condition"]
-    ) -> Float[Tensor, "*batch axis"]:
+    def coordinates(self, values: Float[Tensor, "*batch condition"]) -> Float[Tensor, "*batch axis"]:
         """Return `scaled`, each angle as a point on a circle, so that distances make sense."""
         columns = []
         for item, column in zip(self.items, self.scaled(values).unbind(-1), strict=True):
-            if DEFINITION[item.name].scaling == "periodic":
+            if SCALINGS[item.name].kind == "periodic":
                 columns += [math.sqrt(2) * column.cos(), math.sqrt(2) * column.sin()]
             else:
                 columns.append(column)
         return torch.stack(columns, dim=-1)
 
 
-def _require_physical(definition: Definition, column: Float[Tensor, " batch"]) -> None:
-    wrong = ~(column.isfinite() & (column >= definition.lowest) & (column <= definition.highest))
+def _require_physical(name: str, column: Float[Tensor, " batch"]) -> None:
+    scaling, unit = SCALINGS[name], CONDITIONS[name].unit
+    wrong = ~(column.isfinite() & (column >= scaling.lowest) & (column <= scaling.highest))
     if wrong.any():
         raise ValueError(
-            f"{definition.name} is {float(column[wrong][0]):.6g} {definition.unit}; "
-            f"possible: finite, {definition.lowest:g} to {definition.highest:g} {definition.unit}"
+            f"{name} is {float(column[wrong][0]):.6g} {unit}; "
+            f"possible: finite, {scaling.lowest:g} to {scaling.highest:g} {unit}"
         )

@@ -266,9 +266,7 @@ def principal_components(
 def _first_samples(corpus: Corpus) -> tuple[Int[Tensor, " unit"], Int[Tensor, " unit"]]:
     """Return the motor units that the corpus has samples of, and the first sample of each."""
     units, place = corpus.motor_unit.unique(return_inverse=True)
-    first = torch.full((len(units),), len(place)).scatter_reduce(
-        0, place, torch.arange(len(place)), "amin"
-    )
+    first = torch.full((len(units),), len(place)).scatter_reduce(0, place, torch.arange(len(place)), "amin")
     return units, first
 
 

@@ -33,8 +33,7 @@ class Discriminator(nn.Module):
         self.columns = geometry.columns
         widths = (geometry.rows, *channels)
         self.convolutions = nn.ModuleList(
-            spectral_norm(nn.Conv2d(before, after, (3, 5), stride=2))
-            for before, after in pairwise(widths)
+            spectral_norm(nn.Conv2d(before, after, (3, 5), stride=2)) for before, after in pairwise(widths)
         )
         axes = conditions.coordinates(torch.ones(1, len(conditions))).shape[1]
         self.embedding = nn.Sequential(

@@ -107,8 +107,7 @@ def require_match(generator: Generator, corpus: Corpus) -> None:
     if corpus.names != generator.conditions.names:
         differing = sorted(set(corpus.names) ^ set(generator.conditions.names))
         raise ValueError(
-            f"{corpus.path}: conditions differ from the checkpoint's "
-            f"({', '.join(differing) or 'in order'})"
+            f"{corpus.path}: conditions differ from the checkpoint's ({', '.join(differing) or 'in order'})"
         )
     if corpus.geometry != generator.geometry:
         raise ValueError(

@@ -20,9 +20,7 @@ class LossWeights(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     expected: float = Field(default=1.0, ge=0, description="MUAP from conditions alone")
-    reconstruction: float = Field(
-        default=1.0, ge=0, description="MUAP from another draw of the unit"
-    )
+    reconstruction: float = Field(default=1.0, ge=0, description="MUAP from another draw of the unit")
     cycle: float = Field(default=0.2, ge=0, description="back to the conditions it came from")
     divergence: float = Field(default=2e-4, ge=0, description="latent from a standard normal")
     adversarial: float = Field(default=1e-3, ge=0, description="score of the discriminator")

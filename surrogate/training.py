@@ -94,9 +94,7 @@ class Pretraining:
     def settings_of(settings: TrainingSettings) -> Stage:
         return settings.pretraining
 
-    def __init__(
-        self, corpus: Corpus, settings: TrainingSettings, state: State, fabric: Fabric, first: int
-    ):
+    def __init__(self, corpus: Corpus, settings: TrainingSettings, state: State, fabric: Fabric, first: int):
         self.settings, self.state, self.fabric = settings, state, fabric
         generator = state.generator
         self.table = table = lead_field_table(
@@ -110,9 +108,7 @@ class Pretraining:
         self.validation = table.validation if table.validation.any() else table.train
         if state.step == 0:
             for module in (generator, state.average):
-                module.set_basis(
-                    table.basis, table.components[self.train], table.log_norm[self.train]
-                )
+                module.set_basis(table.basis, table.components[self.train], table.log_norm[self.train])
 
     def step(self) -> dict[str, float]:
         state, stage = self.state, self.settings.pretraining
@@ -149,9 +145,7 @@ class AdversarialTraining:
     def settings_of(settings: TrainingSettings) -> Stage:
         return settings.adversarial
 
-    def __init__(
-        self, corpus: Corpus, settings: TrainingSettings, state: State, fabric: Fabric, first: int
-    ):
+    def __init__(self, corpus: Corpus, settings: TrainingSettings, state: State, fabric: Fabric, first: int):
         self.corpus, self.settings, self.state, self.fabric = corpus, settings, state, fabric
         self.first = first
         self.samples = corpus.samples_of("train")
@@ -176,9 +170,7 @@ class AdversarialTraining:
         done = state.step - self.first
         chosen = next(self.batches)
         draw = random(settings.seed, state.step)
-        noise = torch.randn(
-            2, len(chosen), settings.generator.latent_size, generator=draw
-        ).transpose(0, 1)
+        noise = torch.randn(2, len(chosen), settings.generator.latent_size, generator=draw).transpose(0, 1)
         mine = shared(self.fabric, chosen)
         other = self.partner[mine]
         pairs = losses.Pairs(
@@ -243,9 +235,7 @@ def fitted_to(corpus: Corpus, settings: TrainingSettings) -> TrainingSettings:
     longest = (torch.maximum(zone, 1 - zone) * column["fibre_length"]).max()
     scatter = (column["end_plate_spread"] + column["fibre_end_spread"]).max()
     reach = float(1.25 * (longest + math.sqrt(3) * scatter))
-    generator = settings.generator.model_copy(
-        update={"longest_semi_length": math.ceil(reach * 1e3) / 1e3}
-    )
+    generator = settings.generator.model_copy(update={"longest_semi_length": math.ceil(reach * 1e3) / 1e3})
     return settings.model_copy(update={"generator": generator})
 
 
@@ -291,9 +281,7 @@ def shared(fabric: Fabric, batch: Tensor) -> Tensor:
     return batch[fabric.global_rank :: fabric.world_size]
 
 
-def validate(
-    state: State, work: Pretraining | AdversarialTraining, terms: dict, journal: "Journal"
-) -> None:
+def validate(state: State, work: Pretraining | AdversarialTraining, terms: dict, journal: "Journal") -> None:
     """Measure the averaged weights, keep them if none were better, and report."""
     error = work.error()
     if not math.isfinite(error):

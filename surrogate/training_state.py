@@ -45,14 +45,10 @@ class TrainingSettings(BaseModel):
     adversarial: Stage = Stage(steps=2500, batch_size=32, learning_rate=1e-4)
     discriminator_learning_rate: float = Field(default=2e-4, gt=0, description="constant")
     basis_learning_rate: float = Field(default=2e-2, ge=0, description="of the basis, relative")
-    averaging: float = Field(
-        default=0.999, ge=0, lt=1, description="decay of the weights' running mean"
-    )
+    averaging: float = Field(default=0.999, ge=0, lt=1, description="decay of the weights' running mean")
     validation_samples: int = Field(default=512, gt=0, description="MUAPs that stop training early")
     evaluate_every: int = Field(default=250, gt=0, description="steps between validations")
-    memory_gb: float = Field(
-        default=6.0, gt=0, description="GB of MUAPs or lead fields held at a time"
-    )
+    memory_gb: float = Field(default=6.0, gt=0, description="GB of MUAPs or lead fields held at a time")
     seed: int = Field(default=0, ge=0, description="of every random number")
 
     @property
@@ -109,9 +105,7 @@ def start(corpus: Corpus, settings: TrainingSettings) -> State:
     )
 
 
-def optimiser(
-    named: list[tuple[str, nn.Parameter]], weight_decay: float, basis: float
-) -> torch.optim.AdamW:
+def optimiser(named: list[tuple[str, nn.Parameter]], weight_decay: float, basis: float) -> torch.optim.AdamW:
     """Return AdamW whose groups carry a `factor` of the learning rate; only matrices decay."""
     groups = [
         {
@@ -153,9 +147,7 @@ def restore(state: State, path: Path, identity: str) -> None:
     except (SafetensorError, OSError):
         raise ValueError(f"{path}: damaged; remove it to train from the beginning") from None
     if facts.get("identity") != identity:
-        raise ValueError(
-            f"{path}: a run of other settings or another corpus; give another output folder"
-        )
+        raise ValueError(f"{path}: a run of other settings or another corpus; give another output folder")
     parts: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         part, _, rest = name.partition("/")

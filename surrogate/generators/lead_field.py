@@ -48,15 +48,9 @@ class LeadFieldSettings(BaseModel):
     blocks: int = Field(default=4, ge=0, description="residual blocks")
     angle_harmonics: int = Field(default=6, gt=0, description="sines and cosines of the angle")
     latent_size: int = Field(default=16, gt=0, description="numbers of the latent")
-    encoder_width: int = Field(
-        default=256, gt=0, description="units of the encoder's hidden layers"
-    )
-    node_spacing: float = Field(
-        default=4e-3, gt=0, description="m between nodes of the lead field along z"
-    )
-    reach: float = Field(
-        default=0.15, gt=0, description="m from the array's centre to the last node"
-    )
+    encoder_width: int = Field(default=256, gt=0, description="units of the encoder's hidden layers")
+    node_spacing: float = Field(default=4e-3, gt=0, description="m between nodes of the lead field along z")
+    reach: float = Field(default=0.15, gt=0, description="m from the array's centre to the last node")
     cell: float = Field(default=1e-3, gt=0, description="m, step along the fibre")
     longest_semi_length: float = Field(
         default=0.15, gt=0, description="m from end-plate to fibre end; training takes the corpus's"
@@ -88,9 +82,7 @@ class LeadFieldGenerator(Generator):
     log_norm_mean: Tensor
     log_norm_scale: Tensor
 
-    def __init__(
-        self, settings: LeadFieldSettings, conditions: Conditions, geometry: ArrayGeometry
-    ):
+    def __init__(self, settings: LeadFieldSettings, conditions: Conditions, geometry: ArrayGeometry):
         super().__init__()
         self.settings, self.conditions, self.geometry = settings, conditions, geometry
         self.latent_size = settings.latent_size
@@ -209,9 +201,7 @@ class LeadFieldGenerator(Generator):
         strength = strength / muscle_conductivity(conditions, self.conditions.names)
         weights = weights * (log_norm.exp() * strength)[:, None]
         field = rearrange(weights @ self.basis, "b (r c n) -> b r c n", r=rows, c=columns)
-        field = torch.gather(
-            field, 2, self._columns(conditions)[:, None, :, None].expand(field.shape)
-        )
+        field = torch.gather(field, 2, self._columns(conditions)[:, None, :, None].expand(field.shape))
         return (field.flatten(1, 2) @ source).unflatten(1, (rows, columns))
 
     def decode(
@@ -350,6 +340,4 @@ def mean_source(
     taps = taps.clamp(0, len(nodes) - 1) * cells + torch.arange(cells, device=times.device)[:, None]
     matrix = torch.zeros(len(z0), len(nodes) * cells, dtype=window.dtype, device=times.device)
     matrix = matrix.scatter_add(1, taps.flatten(1), splines.flatten(1))
-    return matrix.unflatten(1, (len(nodes), cells)) @ travelling_source(
-        edges, times, conduction_velocity
-    )
+    return matrix.unflatten(1, (len(nodes), cells)) @ travelling_source(edges, times, conduction_velocity)

@@ -14,9 +14,10 @@ import torch
 import zarr
 
 from numerical.action_potential import source_strength, travelling_source, tukey_window
+from numerical.conditions import CONDITIONS
 from numerical.corpus import prepare_store
-from numerical.sampling import CONDITIONS, CorpusSettings, stored_positions
 from numerical.electrodes import ArraySettings, column_angles, row_positions
+from numerical.sampling import CorpusSettings, stored_positions
 from surrogate.conditions import Conditions
 from surrogate.data import read_corpus
 from surrogate.generators import ArrayGeometry
@@ -74,7 +75,7 @@ def fibre_sum(conditions, rows, columns, times, rng, cell=0.25e-3):
 def drawn(settings, conductor, rng):
     """Return random conditions within the ranges of corpus settings."""
     conditions = {}
-    for name, (level, *_) in CONDITIONS.items():
+    for name, (_, level, *_) in CONDITIONS.items():
         generator = conductor if level == "conductor" else rng
         if name in type(settings).model_fields:
             conditions[name] = generator.uniform(*getattr(settings, name))
@@ -134,17 +135,13 @@ def corpus_path(tmp_path_factory):
         fixed = drawn(settings, np.random.default_rng(1000 + conductor), rng)
         place = fixed["limb_radius"] - fixed["depth"]
         x, y = place * math.cos(fixed["angle"]), place * math.sin(fixed["angle"])
-        group["lead_field"][unit] = potential(
-            x, y, stored_positions(settings), fixed, rows, columns
-        )[0]
+        group["lead_field"][unit] = potential(x, y, stored_positions(settings), fixed, rows, columns)[0]
         for sample in (2 * unit, 2 * unit + 1):
             draw = drawn(settings, np.random.default_rng(1000 + conductor), rng)
-            conditions = fixed | {
-                n: draw[n] for n, (of, *_) in CONDITIONS.items() if of == "sample"
-            }
+            conditions = fixed | {n: draw[n] for n, (_, of, *_) in CONDITIONS.items() if of == "sample"}
             group["muap"][sample] = fibre_sum(conditions, rows, columns, times, rng, cell=1e-3)
             index = {"sample": sample, "motor_unit": unit, "conductor": conductor}
-            for name, (level, *_) in CONDITIONS.items():
+            for name, (_, level, *_) in CONDITIONS.items():
                 group[name][index[level]] = conditions[name]
             held = {0: 2, 1: 1}.get(unit % settings.units, 0)
             group["split"][sample] = 3 if conductor == 3 else held

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from numerical.sampling import CONDITIONS
-from surrogate.conditions import DEFINITIONS, NAMES, TURN, Conditions
+from numerical.conditions import CONDITIONS
+from surrogate.conditions import NAMES, SCALINGS, TURN, Conditions
 
 
 @pytest.fixture
@@ -15,9 +15,9 @@ def middle(conditions):
     return {item.name: (item.minimum + item.maximum) / 2 for item in conditions.items}
 
 
-def test_names_and_units_are_those_of_the_corpus():
-    assert tuple(CONDITIONS) == NAMES
-    assert [d.unit for d in DEFINITIONS] == [unit for _, unit, _ in CONDITIONS.values()]
+def test_every_condition_has_a_scaling_and_the_units_of_the_corpus(conditions):
+    assert tuple(SCALINGS) == NAMES == conditions.names
+    assert [item.unit for item in conditions.items] == [c.unit for c in CONDITIONS.values()]
 
 
 def test_mapping_and_table_are_inverse(conditions, corpus):

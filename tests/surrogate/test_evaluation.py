@@ -57,9 +57,7 @@ def test_nearest_training_sample_of_a_training_sample_is_itself(generator, corpu
 
 
 def test_memory_does_not_change_scores(generator, corpus):
-    full, frugal = (
-        evaluate(generator, corpus, ["all"], corpus, memory)["all"] for memory in (1e9, 0)
-    )
+    full, frugal = (evaluate(generator, corpus, ["all"], corpus, memory)["all"] for memory in (1e9, 0))
     assert full == frugal
     assert full["n"] == len(corpus)
 

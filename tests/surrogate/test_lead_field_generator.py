@@ -101,9 +101,7 @@ def test_source_carries_no_net_current(medium):
     assert float(weights.sum(0).abs().max()) < 1e-5 * float(weights.abs().sum(0).max())
 
 
-def test_muap_is_proportional_to_the_number_of_fibres_where_the_field_is_not_asked(
-    generator, corpus
-):
+def test_muap_is_proportional_to_the_number_of_fibres_where_the_field_is_not_asked(generator, corpus):
     table = corpus.conditions[:3]
     column = generator.inputs.index("number_of_fibres")
     with torch.no_grad():

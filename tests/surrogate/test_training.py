@@ -48,9 +48,7 @@ def uninterrupted(corpus, fabric, tmp_path_factory):
 
 # Before a validation, between the stages, and inside the second epoch of the second stage.
 @pytest.mark.parametrize("stops", [(2, 8, 13)])
-def test_a_run_that_was_killed_ends_with_the_same_weights(
-    corpus, fabric, tmp_path, uninterrupted, stops
-):
+def test_a_run_that_was_killed_ends_with_the_same_weights(corpus, fabric, tmp_path, uninterrupted, stops):
     for stop in stops:
         assert run(corpus, tmp_path, fabric, stop_after=stop) is None
     resumed = run(corpus, tmp_path, fabric)
@@ -133,9 +131,7 @@ def test_lead_field_error_is_relative_to_the_true_field():
     # A field 1.1 times too large is off by a tenth, whether norm or weights say so.
     tenth = losses.lead_field_error(true, log + torch.tensor(1.1).log(), true, log)
     assert float(tenth) == pytest.approx(0.1, rel=1e-5)
-    assert float(losses.lead_field_error(1.1 * true, log, true, log)) == pytest.approx(
-        0.1, rel=1e-5
-    )
+    assert float(losses.lead_field_error(1.1 * true, log, true, log)) == pytest.approx(0.1, rel=1e-5)
 
 
 def test_script_trains_a_generator_that_loads_and_goes_on_where_it_was(corpus_path, tmp_path):

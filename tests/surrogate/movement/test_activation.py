@@ -86,9 +86,7 @@ def test_torque_at_rest_is_the_slope_of_potential_energy(arm: Arm) -> None:
 def test_held_mass_weighs_on_the_elbow(arm: Arm) -> None:
     mass, joints = 1.5, {"elbow_flexion": np.pi / 2}
     loaded = load_arm(mass)
-    more = inverse_dynamics(loaded, still(loaded, joints)) - inverse_dynamics(
-        arm, still(arm, joints)
-    )
+    more = inverse_dynamics(loaded, still(loaded, joints)) - inverse_dynamics(arm, still(arm, joints))
     data = mujoco.MjData(loaded.model)
     data.qpos[:] = still(loaded, joints).angles[0]
     mujoco.mj_kinematics(loaded.model, data)
@@ -108,9 +106,7 @@ def test_inertia_shows_in_fast_movement(arm: Arm) -> None:
         angle = 1.0 + 0.1 * np.sin(2 * np.pi * cycles * time)
         pose = match_joints(Trajectory(time, ("elbow_flexion",), angle[:, None]), arm)
         slow = replace(pose, time=pose.time * 1e4)
-        extra.append(
-            np.abs((inverse_dynamics(arm, pose) - inverse_dynamics(arm, slow))[100:-100]).max()
-        )
+        extra.append(np.abs((inverse_dynamics(arm, pose) - inverse_dynamics(arm, slow))[100:-100]).max())
     assert extra[1] / extra[0] == pytest.approx(4, rel=0.02)
 
 
@@ -210,9 +206,7 @@ def test_radial_and_ulnar_deviation_have_their_own_muscles(arm: Arm) -> None:
 def test_more_load_needs_more_activation(arm: Arm, example) -> None:
     pose, kinematics = example
     effort = [
-        np.square(
-            explain_movement(arm, pose, kinematics, Load(resistance=multiple)).activation
-        ).sum()
+        np.square(explain_movement(arm, pose, kinematics, Load(resistance=multiple)).activation).sum()
         for multiple in (0.0, 0.5, 1.0, 1.5)
     ]
     assert (np.diff(effort) > 0).all()
@@ -294,9 +288,7 @@ def test_activations_are_read_as_fractions(tmp_path: Path, text: str) -> None:
         ("", "empty"),
     ],
 )
-def test_bad_activation_files_are_refused_in_one_line(
-    tmp_path: Path, text: str, message: str
-) -> None:
+def test_bad_activation_files_are_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "activations.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=message) as refusal:

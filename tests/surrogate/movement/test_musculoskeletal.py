@@ -193,9 +193,7 @@ def test_moment_arms_are_minus_the_change_of_length(arm: Arm) -> None:
 def test_lengths_depend_on_the_pose_alone(arm: Arm) -> None:
     pose = random_pose(arm, 4, 2)
     there_and_back = np.concatenate([pose.angles, pose.angles[::-1]])
-    lengths = muscle_kinematics(
-        arm, replace(pose, angles=there_and_back, time=np.arange(8) / 50)
-    ).length
+    lengths = muscle_kinematics(arm, replace(pose, angles=there_and_back, time=np.arange(8) / 50)).length
     np.testing.assert_array_equal(lengths[:4], lengths[:3:-1])
 
 
@@ -220,9 +218,7 @@ def test_forces_are_those_of_mujocos_muscle(arm: Arm) -> None:
     for muscle in range(model.nu):
         length, lengths = kinematics.length[0, muscle], model.actuator_lengthrange[muscle]
         strength = model.actuator_acc0[muscle]
-        gain = mujoco.mju_muscleGain(
-            length, 0.0, lengths, strength, model.actuator_gainprm[muscle, :9]
-        )
+        gain = mujoco.mju_muscleGain(length, 0.0, lengths, strength, model.actuator_gainprm[muscle, :9])
         bias = mujoco.mju_muscleBias(length, lengths, strength, model.actuator_biasprm[muscle, :9])
         # Central frames: the derivative of a still pose is rounding.
         assert kinematics.active_force[30, muscle] == pytest.approx(-gain, rel=1e-6, abs=1e-6)
@@ -261,9 +257,7 @@ def test_shortening_muscles_are_weaker(arm: Arm) -> None:
         ("EPL", "ip_flexion", 1),
     ],
 )
-def test_muscles_turn_joints_the_way_anatomy_says(
-    arm: Arm, muscle: str, joint: str, sign: int
-) -> None:
+def test_muscles_turn_joints_the_way_anatomy_says(arm: Arm, muscle: str, joint: str, sign: int) -> None:
     """Positive: palmar flexion, radial deviation, pronation, and extension of the thumb."""
     pose = match_joints(movement({"elbow_flexion": 1.0, joint: 0.2}), arm)
     if joint == "elbow_flexion":

@@ -55,9 +55,7 @@ def test_units_and_layouts_read_alike(tmp_path: Path, name: str, text: str) -> N
 def test_option_overrules_the_file(tmp_path: Path, units) -> None:
     path = written(tmp_path, "# units: turns\ntime,a,b_deg\n0,1,1\n1,2,2\n")
     factor = np.pi / 180 if units == "degrees" else 1
-    np.testing.assert_allclose(
-        read_trajectory(path, units).angles, factor * np.array([[1, 1], [2, 2]])
-    )
+    np.testing.assert_allclose(read_trajectory(path, units).angles, factor * np.array([[1, 1], [2, 2]]))
 
 
 @given(st.lists(st.floats(-6, 6), min_size=2, max_size=6))
@@ -114,9 +112,7 @@ def test_state_file_gives_its_joint_values(tmp_path: Path) -> None:
         ("a.mot", "Units are S.I.\nendheader\ntime\ta\n0\t0\n1\t90\n", "--units degrees"),
     ],
 )  # fmt: skip
-def test_bad_files_are_refused_in_one_line(
-    tmp_path: Path, name: str, text: str, message: str
-) -> None:
+def test_bad_files_are_refused_in_one_line(tmp_path: Path, name: str, text: str, message: str) -> None:
     path = written(tmp_path, text, name)
     with pytest.raises(ValueError, match=message) as refusal:
         read_trajectory(path)
@@ -208,9 +204,7 @@ def test_derivatives_of_a_slow_sine() -> None:
     # The filter passes 0.5 Hz but for (0.5 / 6)^8; the spline errs by (omega h)^2 / 12 at most.
     phase = omega * movement.time[inner]
     np.testing.assert_allclose(velocity[inner, 0], omega * np.cos(phase), atol=1e-4 * omega)
-    np.testing.assert_allclose(
-        acceleration[inner, 0], -(omega**2) * np.sin(phase), atol=1e-3 * omega**2
-    )
+    np.testing.assert_allclose(acceleration[inner, 0], -(omega**2) * np.sin(phase), atol=1e-3 * omega**2)
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, np.nan, np.inf, 0.1])

@@ -1,0 +1,169 @@
+"""A subject turned into a table of motor units: muscle, territory and conditions at rest of each.
+
+Every muscle draws from a random stream of its own, derived from the seed and the muscle's name, so
+that no muscle changes when another is added or left out.
+"""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from numerical.anatomy.forearm import ARRAY_CENTRE, ForearmSettings, forearm
+from numerical.anatomy.forearm import muscles as forearm_muscles
+from numerical.anatomy.limb import Limb
+from numerical.conductor import Conductivities
+from numerical.fibres import layout, muscle_regions
+from numerical.motor_units import PoolSettings, motor_unit_pool
+
+Array = NDArray[np.float64]
+
+MUSCLES = tuple(muscle.name for muscle in forearm_muscles())
+
+# What varies between the units of a muscle. Conduction velocity rises with the recruitment
+# threshold (Andreassen and Arendt-Nielsen 1987, in human tibialis anterior).
+INNERVATION_ZONE = (0.42, 0.58)  # of the fibre length from its proximal end
+CENTRE_JITTER = 8e-3  # m, most that a unit's fibres are shifted along the limb
+END_PLATE_SPREAD = 0.03  # standard deviation / fibre length
+FIBRE_END_SPREAD = 0.03  # standard deviation / fibre length
+VELOCITY = (3.6, 4.4)  # m/s at rest, of the first and last recruited unit
+VELOCITY_JITTER = 0.1  # m/s, most that a unit departs from that trend
+
+
+class Subject(BaseModel):
+    """Whose forearm it is: its size, its tissues and the motor units of its muscles."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    forearm: ForearmSettings = Field(default_factory=ForearmSettings, description="size and layers")
+    conductivities: Conductivities = Field(default_factory=Conductivities, description="of the tissues")
+    pool: PoolSettings = Field(
+        default=PoolSettings(motor_units=60),
+        description="motor units of every muscle",
+    )
+
+    def conductor_conditions(self) -> dict[str, float]:
+        """Return the conditions that all motor units of the subject share, in SI units."""
+        tissues = self.conductivities.model_dump()
+        return self.forearm.model_dump() | {f"{t}_conductivity": v for t, v in tissues.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class MotorUnits:
+    """The motor units of some muscles; a muscle's units stand together in order of recruitment.
+
+    muscle: index into `muscles`. territory_centre: x and y in the array's middle plane [m].
+    territory_radius: m. conditions: values at rest by name, SI units.
+    fibres: x and y of every unit's fibres in the disc inside the fascia.
+    """
+
+    muscles: tuple[str, ...]
+    muscle: Int[NDArray[np.int64], " motor_unit"]
+    territory_centre: Float[Array, "motor_unit xy"]
+    territory_radius: Float[Array, " motor_unit"]
+    conditions: dict[str, Float[Array, " motor_unit"]]
+    fibres: tuple[tuple[Float[Array, " fibre"], Float[Array, " fibre"]], ...]
+
+    def __len__(self) -> int:
+        return len(self.muscle)
+
+    def of(self, muscle: int) -> Int[NDArray[np.int64], " unit"]:
+        """Return the rows of the units of a muscle (an index into `muscles`)."""
+        return np.flatnonzero(self.muscle == muscle)
+
+
+def choose_muscles(names: Sequence[str], available: Sequence[str] = MUSCLES) -> tuple[str, ...]:
+    """Return muscles by their own spelling; any case and a side suffix `_r` are understood.
+
+    Raises ValueError for an unknown muscle, with the nearest and the allowed ones, for one named
+    twice, and for none at all.
+    """
+    known = {name.lower(): name for name in available}
+    chosen: list[str] = []
+    for name in names:
+        plain = re.sub(r"(_r|_right)$", "", name.strip().lower())
+        if plain not in known:
+            nearest = known[difflib.get_close_matches(plain, known, n=1, cutoff=0.0)[0]]
+            raise ValueError(
+                f"unknown muscle {name.strip()!r}; the nearest is {nearest}; "
+                f"allowed are {', '.join(available)}"
+            )
+        if known[plain] in chosen:
+            raise ValueError(f"muscle {known[plain]} is named twice")
+        chosen.append(known[plain])
+    if not chosen:
+        raise ValueError(f"no muscle chosen; allowed are {', '.join(available)}")
+    return tuple(chosen)
+
+
+def muscle_streams(seed: int, muscle: str) -> tuple[np.random.Generator, np.random.Generator]:
+    """Return a muscle's random generators: of its motor units, and of their discharges."""
+    source = np.random.SeedSequence(seed, spawn_key=tuple(muscle.encode()))
+    units, discharges = source.spawn(2)
+    return np.random.default_rng(units), np.random.default_rng(discharges)
+
+
+def motor_units(subject: Subject, muscles: Sequence[str], seed: int) -> MotorUnits:
+    """Return the motor units of the named muscles of a subject.
+
+    Raises ValueError as `choose_muscles` does.
+    """
+    chosen = choose_muscles(muscles)
+    limb = forearm(subject.forearm)
+    parts = [_units_of_muscle(limb, name, subject.pool, seed) for name in chosen]
+    count = subject.pool.motor_units
+    shared = subject.conductor_conditions()
+    own = {name: np.concatenate([part[2][name] for part in parts]) for name in parts[0][2]}
+    return MotorUnits(
+        chosen,
+        np.repeat(np.arange(len(chosen)), count),
+        np.concatenate([part[0] for part in parts]),
+        np.concatenate([part[1] for part in parts]),
+        own | {name: np.full(len(chosen) * count, value) for name, value in shared.items()},
+        tuple(fibres for part in parts for fibres in part[3]),
+    )
+
+
+def _units_of_muscle(
+    limb: Limb, name: str, settings: PoolSettings, seed: int
+) -> tuple[
+    Float[Array, "unit xy"],
+    Float[Array, " unit"],
+    dict[str, Float[Array, " unit"]],
+    list[tuple[Array, Array]],
+]:
+    """Return territory centres and radii [m], conditions at rest and fibres of one muscle's units."""
+    rng = muscle_streams(seed, name)[0]
+    regions = muscle_regions(limb)
+    index = regions.names.index(name)
+    muscle = limb.muscles[index]
+    pool = motor_unit_pool(regions, index, settings, rng)
+    count = settings.motor_units
+    fibres = [pool.fibres_of(unit) for unit in range(count)]
+    layouts = [layout(limb, x, y, ARRAY_CENTRE) for x, y in fibres]
+    conditions = {
+        "number_of_fibres": np.array([len(x) for x, _ in fibres], float),
+        **{
+            field: np.array([getattr(place, field) for place in layouts])
+            for field in layouts[0].__dataclass_fields__
+        },
+        "fibre_centre": muscle.fibre_centre
+        - ARRAY_CENTRE
+        + rng.uniform(-CENTRE_JITTER, CENTRE_JITTER, count),
+        "end_plate_spread": np.full(count, END_PLATE_SPREAD * muscle.fibre_length),
+        "fibre_end_spread": np.full(count, FIBRE_END_SPREAD * muscle.fibre_length),
+        "innervation_zone": rng.uniform(*INNERVATION_ZONE, count),
+        "conduction_velocity": np.linspace(*VELOCITY, count)
+        + rng.uniform(-VELOCITY_JITTER, VELOCITY_JITTER, count),
+        "fibre_length": np.full(count, muscle.fibre_length),
+    }
+    rho, angle = np.hypot(*pool.centre.T), np.arctan2(pool.centre[:, 1], pool.centre[:, 0])
+    centre = limb.place(rho, angle, np.full(count, ARRAY_CENTRE))[:, :2]
+    around = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    fascia = limb.outer_radii(around, np.full(64, ARRAY_CENTRE))[0].mean()
+    return centre, pool.territory_radius * fascia, conditions, fibres

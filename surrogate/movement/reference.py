@@ -1,0 +1,83 @@
+"""The numerical simulator in a generator's place: the same conditions, each unit with its own fibres.
+
+For comparing EMG built from generated MUAPs with EMG built from simulated ones, and nothing else: it is
+some hundred times slower.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from numerical.anatomy.forearm import ForearmResolution, forearm, mesh
+from numerical.electrodes import ArraySettings, electrode_array
+from numerical.fibres import layout, place_fibres
+from numerical.lead_field import lead_field
+from numerical.muap import muap, unit_field
+from surrogate.conditions import Conditions
+from surrogate.generators import ArrayGeometry
+from surrogate.movement.population import MotorUnits, Subject
+
+Array = NDArray[np.float64]
+
+
+class NumericalReference:
+    """Simulated MUAPs of a subject's motor units, by the interface that synthesis uses.
+
+    Depth is met by moving a unit's fibres together towards or away from the axis. A unit is recognised
+    by its `fibre_centre`, which no movement changes.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        units: MotorUnits,
+        array: ArraySettings,
+        geometry: ArrayGeometry,
+        conditions: Conditions,
+        seed: int,
+        resolution: ForearmResolution | None = None,
+    ):
+        self.geometry, self.conditions = geometry, conditions
+        self.units, self.array, self.seed = units, array, seed
+        self.limb = forearm(subject.forearm)
+        self.field = lead_field(
+            mesh(self.limb, resolution), subject.conductivities, electrode_array(array), tolerance=1e-3
+        )
+
+    def sample(
+        self, conditions: Mapping[str, Float[Array, " muap"]]
+    ) -> Float[Tensor, "muap row column time"]:
+        """Return the MUAPs [V] of motor units with these conditions [SI units]."""
+        rows = zip(*(np.asarray(values) for values in conditions.values()), strict=True)
+        parts = [self._simulate(dict(zip(conditions, row, strict=True))) for row in rows]
+        return torch.stack(parts).unflatten(1, (self.geometry.rows, self.geometry.columns))
+
+    def _simulate(self, values: dict[str, float]) -> Float[Tensor, "electrode time"]:
+        unit = int(np.abs(self.units.conditions["fibre_centre"] - values["fibre_centre"]).argmin())
+        x, y = self._at_depth(*self.units.fibres[unit], values["depth"])
+        fibres = place_fibres(
+            x,
+            y,
+            fibre_centre=self.array.centre + values["fibre_centre"],
+            fibre_length=values["fibre_length"],
+            innervation_zone=values["innervation_zone"],
+            end_plate_spread=values["end_plate_spread"],
+            fibre_end_spread=values["fibre_end_spread"],
+            rng=np.random.default_rng([self.seed, unit]),
+        )
+        times = np.arange(self.geometry.samples) / self.geometry.sampling_rate
+        return muap(unit_field(self.field, x, y), fibres, values["conduction_velocity"], times)
+
+    def _at_depth(self, x: Array, y: Array, depth: float) -> tuple[Array, Array]:
+        """Return places in the disc of fibres whose centre moved to a depth [m] below the skin."""
+        z = np.full(len(x), self.array.centre)
+        placed = layout(self.limb, x, y, self.array.centre)
+        places = self.limb.place(np.hypot(x, y), np.arctan2(y, x), z)
+        outward = np.array([np.cos(placed.angle), np.sin(placed.angle), 0.0])
+        rho, angle, _ = self.limb.swept(places + (placed.depth - depth) * outward)
+        rho = np.minimum(rho, 0.99)
+        return rho * np.cos(angle), rho * np.sin(angle)

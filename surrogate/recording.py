@@ -1,0 +1,247 @@
+"""A simulated recording with every truth behind it: an xarray Dataset, and files in a folder."""
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from numerical.conditions import CONDITIONS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMAT = "myomime-recording"
+FORMAT_VERSION = 1
+STORE, PICTURE, SUMMARY = "recording.zarr", "emg.png", "summary.json"
+CHUNK = 4096  # samples, of all channels: 5 MB
+PACKAGES = ("myomime", "torch", "numpy", "mujoco", "myo-sim", "xarray", "zarr")
+SILENCE = 0.4  # s; a longer interval between discharges is a pause, not a rate
+
+# Variable: dimensions, unit, description. Conditions of the motor units are added to these.
+VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "emg": (("channel", "time"), "V", "monopolar surface EMG"),
+    "electrode_row": (("channel",), "1", "row of the electrode, 0 most proximal"),
+    "electrode_column": (("channel",), "1", "column of the electrode, 0 at angle 0, volar"),
+    "electrode_x": (("channel",), "m", "place on the skin, towards volar"),
+    "electrode_y": (("channel",), "m", "place on the skin, towards radial"),
+    "electrode_z": (("channel",), "m", "place on the skin, distal of the elbow"),
+    "joint_angle": (("joint", "frame"), "rad", "angles of the given joints, as applied"),
+    "activation": (("muscle", "frame"), "1", "muscle activation, 0 to 1"),
+    "fibre_length": (("muscle", "frame"), "1", "fibre length in optimal lengths"),
+    "relative_length": (
+        ("muscle", "frame"),
+        "1",
+        "fibre length in optimal lengths, as applied to the conditions",
+    ),
+    "muscle_rms": (("muscle", "channel"), "V", "RMS of the muscle's own contribution to the EMG"),
+    "discharge_time": (("discharge",), "s", "times of discharges, increasing"),
+    "discharge_motor_unit": (("discharge",), "1", "motor unit that discharges"),
+    "motor_unit_muscle": (("motor_unit",), "", "muscle of the motor unit"),
+    "motor_unit_recruitment_threshold": (("motor_unit",), "1", "activation at first discharge"),
+    "motor_unit_territory_x": (("motor_unit",), "m", "territory's centre, towards volar"),
+    "motor_unit_territory_y": (("motor_unit",), "m", "territory's centre, towards radial"),
+    "motor_unit_territory_radius": (("motor_unit",), "m", "territory's radius"),
+    "motor_unit_interpolation_nodes": (("motor_unit",), "1", "fibre lengths with a MUAP generated"),
+    "motor_unit_interpolation_error": (
+        ("motor_unit",),
+        "1",
+        "nRMSE of interpolation, measured between nodes",
+    ),
+    "time": (("time",), "s", "time of the EMG's samples"),
+    "frame_time": (("frame",), "s", "time of the movement's frames"),
+    "muscle": (("muscle",), "", "name"),
+    "joint": (("joint",), "", "name"),
+}
+COORDINATES = ("time", "frame_time", "muscle", "joint")
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A simulated recording.
+
+    dataset: everything that follows from input, settings and seed, see VARIABLES.
+    seconds: wall time of each stage. warnings: one line each.
+    """
+
+    dataset: xr.Dataset
+    seconds: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def recording_dataset(
+    values: Mapping[str, np.ndarray],
+    conditions: Mapping[str, np.ndarray],
+    attributes: Mapping[str, object],
+) -> xr.Dataset:
+    """Return a recording's Dataset.
+
+    values: every variable of VARIABLES by name. conditions: of the motor units at rest, by name; each
+    becomes the variable `motor_unit_NAME`. attributes: text and numbers, stored as they are, and
+    whatever else JSON can carry.
+    """
+    dataset = xr.Dataset()
+    for name, (dims, unit, description) in VARIABLES.items():
+        attrs = {"description": description} | ({"units": unit} if unit else {})
+        # Zarr keeps strings of any length only from arrays of objects.
+        array = np.asarray(values[name])
+        array = array.astype(object) if array.dtype.kind == "U" else array
+        dataset[name] = (dims, array, attrs)
+    for name, array in conditions.items():
+        condition = CONDITIONS[name]
+        attrs = {"description": condition.description, "units": condition.unit}
+        dataset[f"motor_unit_{name}"] = (("motor_unit",), array, attrs)
+    dataset = dataset.set_coords(COORDINATES)
+    dataset.attrs = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "versions": json.dumps({name: version(name) for name in PACKAGES}),
+        **{
+            name: value if isinstance(value, str | int | float) else json.dumps(value)
+            for name, value in attributes.items()
+        },
+    }
+    return dataset
+
+
+def open_recording(directory: str | Path) -> xr.Dataset:
+    """Open the recording that `write_recording` left in a folder, values being read when needed.
+
+    Raises ValueError in one line when there is none, or one of another format.
+    """
+    path = Path(directory) / STORE
+    if not (path / "zarr.json").is_file():
+        raise ValueError(f"{path}: no recording")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated")
+            dataset = xr.open_zarr(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    if dataset.attrs.get("format") != FORMAT:
+        raise ValueError(f"{path}: not a recording of myomime")
+    if dataset.attrs["format_version"] > FORMAT_VERSION:
+        raise ValueError(
+            f"{path}: format version {dataset.attrs['format_version']}; "
+            f"this version of myomime reads {FORMAT_VERSION}"
+        )
+    return dataset
+
+
+def check_destination(directory: str | Path) -> None:
+    """Raise ValueError when writing to a folder would replace what is not a recording of ours."""
+    directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"{directory}: is a file; the output must be a folder")
+    for parent in (directory, *directory.parents):
+        if parent.exists():
+            if not (parent.is_dir() and os.access(parent, os.W_OK)):
+                raise ValueError(f"{directory}: cannot be written, for {parent} cannot")
+            break
+    taken = [name for name in (STORE, PICTURE, SUMMARY) if (directory / name).exists()]
+    if not taken:
+        return
+    try:
+        open_recording(directory).close()
+    except ValueError:
+        raise ValueError(
+            f"{directory}: holds {', '.join(taken)} that are no recording of myomime; "
+            "choose another folder or remove them"
+        ) from None
+
+
+def write_recording(recording: Recording, directory: str | Path, figure: "Figure | None" = None) -> Path:
+    """Write recording.zarr, summary.json and the figure as emg.png to a folder; return its path.
+
+    A recording that is there already is replaced; other files stay. Everything is written aside
+    first.
+    Raises ValueError as `check_destination` does.
+    """
+    directory = Path(directory)
+    check_destination(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    aside = {name: directory / f".partial-{name}" for name in (STORE, PICTURE, SUMMARY)}
+    try:
+        _write_store(recording.dataset, aside[STORE])
+        text = json.dumps(summary(recording), indent=1, ensure_ascii=False)
+        aside[SUMMARY].write_text(text + "\n", encoding="utf-8")
+        if figure is not None:
+            figure.savefig(aside[PICTURE], format="png")
+        for name, path in aside.items():
+            _remove(directory / name)
+            if path.exists():
+                path.replace(directory / name)
+    finally:
+        for path in aside.values():
+            _remove(path)
+    return directory
+
+
+def _write_store(dataset: xr.Dataset, path: Path) -> None:
+    _remove(path)
+    chunks = (dataset.sizes["channel"], min(CHUNK, dataset.sizes["time"]))
+    with warnings.catch_warnings():
+        # Zarr 3 reads consolidated metadata everywhere, though its standard does not name it yet.
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        dataset.to_zarr(path, mode="w", zarr_format=3, encoding={"emg": {"chunks": chunks}})
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def summary(recording: Recording) -> dict[str, object]:
+    """Return what a recording holds, in numbers that JSON can carry."""
+    dataset = recording.dataset
+    time = dataset.time.values
+    error = dataset.motor_unit_interpolation_error.values
+    rate = (len(time) - 1) / (time[-1] - time[0]) if len(time) > 1 else float("nan")
+    return {
+        "duration_s": round(len(time) / rate, 4),
+        "sampling_rate_hz": round(rate, 3),
+        "channels": dataset.sizes["channel"],
+        "motor_units": dataset.sizes["motor_unit"],
+        "discharges": dataset.sizes["discharge"],
+        "rms_uv": _microvolts(dataset.emg.values),
+        "muscles": {name: _muscle_summary(dataset, name) for name in dataset.muscle.values.tolist()},
+        "interpolation_error_nrmse": round(float(error.max(initial=0)), 6),
+        "interpolation_nodes": int(dataset.motor_unit_interpolation_nodes.max()),
+        "seconds": {stage: round(wall, 3) for stage, wall in recording.seconds.items()},
+        "warnings": list(recording.warnings),
+        "seed": dataset.attrs["seed"],
+        "checkpoint": dataset.attrs["checkpoint"],
+    }
+
+
+def _muscle_summary(dataset: xr.Dataset, muscle: str) -> dict[str, float]:
+    row = dataset.muscle.values.tolist().index(muscle)
+    units = np.flatnonzero(dataset.motor_unit_muscle.values == muscle)
+    unit, time = dataset.discharge_motor_unit.values, dataset.discharge_time.values
+    trains = [time[unit == index] for index in units]
+    intervals = np.concatenate([np.diff(train) for train in trains])
+    intervals = intervals[intervals < SILENCE]
+    activation = dataset.activation.values[row]
+    rms = dataset.muscle_rms.values[row]
+    return {
+        "motor_units": len(units),
+        "recruited": sum(len(train) > 0 for train in trains),
+        "mean_rate_hz": round(float(1 / intervals.mean()), 2) if len(intervals) else 0.0,
+        "mean_activation": round(float(activation.mean()), 4),
+        "largest_activation": round(float(activation.max()), 4),
+        "rms_uv": _microvolts(rms),
+        "largest_rms_uv": round(float(1e6 * rms.max()), 3),
+    }
+
+
+def _microvolts(values: np.ndarray) -> float:
+    return round(float(1e6 * np.sqrt(np.mean(np.square(values), dtype=float))), 3)

@@ -1,0 +1,45 @@
+"""The numerical reference gives every unit its own fibres, at the depth and length asked for."""
+
+import numpy as np
+import pytest
+import torch
+
+from numerical.electrodes import ArraySettings
+from numerical.fibres import layout
+from numerical.motor_units import PoolSettings
+from surrogate.generators import ArrayGeometry
+from surrogate.movement.modulation import modulated
+from surrogate.movement.population import Subject, motor_units
+from surrogate.movement.reference import NumericalReference
+from tests.numerical.conftest import COARSE
+
+ARRAY = ArraySettings(rows=3, columns=8, row_spacing=0.016)
+GEOMETRY = ArrayGeometry(row_position=(-0.016, 0, 0.016), columns=8, samples=64, sampling_rate=2048)
+SUBJECT = Subject(pool=PoolSettings(motor_units=5))
+
+
+@pytest.fixture(scope="module")
+def reference():
+    units = motor_units(SUBJECT, ["FCU"], seed=4)
+    return NumericalReference(SUBJECT, units, ARRAY, GEOMETRY, None, seed=4, resolution=COARSE)
+
+
+def test_fibres_move_to_the_depth_asked_for(reference):
+    for (x, y), depth in zip(reference.units.fibres, reference.units.conditions["depth"], strict=True):
+        for asked in (depth, 0.95 * depth, 1.1 * depth):
+            moved = layout(reference.limb, *reference._at_depth(x, y, asked), ARRAY.centre)
+            # Fibres that reach the fascia stay below it, and the outline is not quite round.
+            assert moved.depth == pytest.approx(asked, rel=0.02)
+
+
+def test_shorter_fibres_lie_deeper_conduct_faster_and_are_smaller(reference):
+    rest = reference.units.conditions
+    waves = reference.sample({k: v.ravel() for k, v in modulated(rest, np.array([0.8, 1.0])).items()})
+    size = waves.flatten(1).norm(dim=1).reshape(5, 2)
+    assert (size[:, 0] < size[:, 1]).all()
+
+
+def test_the_same_conditions_give_the_same_bits(reference):
+    rest = reference.units.conditions
+    assert torch.equal(reference.sample(rest), reference.sample(rest))
+    assert torch.isfinite(reference.sample(rest)).all()
