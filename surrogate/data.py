@@ -15,11 +15,8 @@ from torch import Tensor
 
 from numerical.corpus import open_corpus
 from surrogate.generators import ArrayGeometry
-from surrogate.generators.lead_field import (
-    derivative_fit,
-    muscle_conductivity,
-    nearest_column,
-)
+from surrogate.generators.features import muscle_conductivity, nearest_column
+from surrogate.generators.lead_field import derivative_fit
 
 SPLITS = {"train": 0, "validation": 1, "held_out_units": 2, "held_out_conductors": 3}
 

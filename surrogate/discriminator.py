@@ -11,7 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from surrogate.conditions import Conditions
 from surrogate.generators import ArrayGeometry
-from surrogate.generators.lead_field import nearest_column
+from surrogate.generators.features import nearest_column
 
 
 class Discriminator(nn.Module):

@@ -114,8 +114,11 @@ class Pretraining:
         state, stage = self.state, self.settings.pretraining
         draw = random(self.settings.seed, state.step)
         chosen = torch.randint(len(self.train), (stage.batch_size,), generator=draw)
-        with self.fabric.autocast():
+        state.generator.train()
+        with self.fabric.autocast(), torch.random.fork_rng():
+            torch.manual_seed(draw.initial_seed())  # of the dropout
             error = self._errors(state.generator, self.train[shared(self.fabric, chosen)]).mean()
+        state.generator.eval()
         descend(state, self.fabric, self.name, error, rate(stage, state.step))
         update_average(state, self.settings.averaging, state.step)
         return {"lead_field_error": float(error.detach())}

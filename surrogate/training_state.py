@@ -85,7 +85,8 @@ def start(corpus: Corpus, settings: TrainingSettings) -> State:
     conditions = Conditions.from_samples(corpus.names, corpus.conditions[samples])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        generator = LeadFieldGenerator(settings.generator, conditions, corpus.geometry)
+        generator = LeadFieldGenerator(settings.generator, conditions, corpus.geometry).eval()
+        generator.features.fit(corpus.conditions[samples])
         discriminator = Discriminator(conditions, corpus.geometry)
     average = copy.deepcopy(generator).requires_grad_(False)
     pretrained = [(n, p) for n, p in generator.named_parameters() if n.split(".")[0] in PRETRAINED]

@@ -10,7 +10,6 @@ the network learns only phi': smooth, and of low rank once the columns are turne
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from torch.nn.functional import silu
 from numerical.action_potential import source_strength, travelling_source, tukey_window
 from surrogate.conditions import Conditions
 from surrogate.generators import ArrayGeometry, Generator
+from surrogate.generators.features import Features, muscle_conductivity, nearest_column
 
 # Conditions that only the source depends on: the lead field is the same whatever they are.
 SOURCE_CONDITIONS = (
@@ -35,9 +35,6 @@ SOURCE_CONDITIONS = (
 )
 
 
-MUSCLE = ("muscle_longitudinal_conductivity", "muscle_transverse_conductivity")
-
-
 class LeadFieldSettings(BaseModel):
     """Size of the generator, and the resolution of its source."""
 
@@ -46,6 +43,7 @@ class LeadFieldSettings(BaseModel):
     components: int = Field(default=96, gt=0, description="principal components of the lead field")
     width: int = Field(default=512, gt=0, description="units of each hidden layer")
     blocks: int = Field(default=4, ge=0, description="residual blocks")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="of hidden units in pre-training")
     angle_harmonics: int = Field(default=6, gt=0, description="sines and cosines of the angle")
     latent_size: int = Field(default=16, gt=0, description="numbers of the latent")
     encoder_width: int = Field(default=256, gt=0, description="units of the encoder's hidden layers")
@@ -59,14 +57,15 @@ class LeadFieldSettings(BaseModel):
 
 
 class ResidualBlock(nn.Module):
-    def __init__(self, width: int):
+    def __init__(self, width: int, dropout: float = 0.0):
         super().__init__()
         self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
         self.first = nn.Linear(width, width)
         self.second = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(silu(self.first(self.norm(x))))
+        return x + self.second(self.dropout(silu(self.first(self.norm(x)))))
 
 
 class LeadFieldGenerator(Generator):
@@ -98,10 +97,10 @@ class LeadFieldGenerator(Generator):
         self.register_buffer("log_norm_mean", torch.zeros(()))
         self.register_buffer("log_norm_scale", torch.ones(()))
 
-        self.inputs = [n for n in conditions.names if n not in (*SOURCE_CONDITIONS, "angle")]
-        features = len(self.inputs) + 2 * settings.angle_harmonics + 1
+        self.features = Features(conditions, geometry.columns, settings.angle_harmonics)
+        features = len(self.features.names)
         self.embedding = nn.Linear(features, width)
-        self.trunk = nn.Sequential(*(ResidualBlock(width) for _ in range(settings.blocks)))
+        self.trunk = nn.Sequential(*(ResidualBlock(width, settings.dropout) for _ in range(settings.blocks)))
         self.head = nn.Linear(width, components + 1)
         # Bilinear in latent and conditions: a latent of zero is the mean of all units exactly.
         self.latent_in = nn.Linear(settings.latent_size, settings.encoder_width, bias=False)
@@ -139,26 +138,6 @@ class LeadFieldGenerator(Generator):
                 f"fibre_length puts fibre ends {float(longest.max()):.4g} m from the end-plate; "
                 f"the generator reaches {self.settings.longest_semi_length:.4g} m"
             )
-
-    def features(self, conditions: Float[Tensor, "batch condition"]) -> Float[Tensor, "batch f"]:
-        """Return what the network sees: scaled conditions, harmonics, the offset from a column.
-
-        Conductivities are relative to the muscle's: only their ratios shape the lead field.
-        """
-        relative = torch.tensor(
-            [name.endswith("_conductivity") for name in self.conditions.names],
-            device=conditions.device,
-        )
-        # Against the typical muscle, so that scaled values stay near zero.
-        typical = math.exp(sum(i.mean for i in self.conditions.items if i.name in MUSCLE) / 2)
-        factor = typical / muscle_conductivity(conditions, self.conditions.names)[:, None]
-        scaled = self.conditions.scaled(torch.where(relative, conditions * factor, conditions))
-        angle = self.conditions.select(conditions, "angle")
-        harmonics = torch.arange(1, self.settings.angle_harmonics + 1, device=angle.device)
-        phase = angle[:, None] * harmonics
-        plain = [self.conditions.select(scaled, name)[:, None] for name in self.inputs]
-        offset = nearest_column(angle, self.geometry.columns)[1]
-        return torch.cat([*plain, phase.sin(), phase.cos(), 2 * offset[:, None]], dim=1)
 
     def components(
         self, features: Float[Tensor, "batch f"], latent: Float[Tensor, "batch latent"] | None
@@ -238,23 +217,6 @@ def node_positions(reach: float, spacing: float) -> Float[Tensor, " node"]:
     """Return the centres [m] of the cubic B-splines that span -reach ... reach along z."""
     half = math.ceil(reach / spacing) + 1
     return spacing * torch.arange(-half, half + 1)
-
-
-def muscle_conductivity(
-    conditions: Float[Tensor, "batch condition"], names: Sequence[str]
-) -> Float[Tensor, " batch"]:
-    """Return the geometric mean of the muscle's two conductivities [S/m]."""
-    along, across = (conditions[:, names.index(name)] for name in MUSCLE)
-    return (along * across).sqrt()
-
-
-def nearest_column(
-    angle: Float[Tensor, " batch"], columns: int
-) -> tuple[Int[Tensor, " batch"], Float[Tensor, " batch"]]:
-    """Return the column nearest to an angle [rad], and the angle's offset from it in columns."""
-    place = angle * (columns / (2 * math.pi))
-    nearest = place.detach().round()
-    return nearest.long() % columns, place - nearest
 
 
 def cubic_spline(fraction: Float[Tensor, "*n"]) -> Float[Tensor, "*n 4"]:

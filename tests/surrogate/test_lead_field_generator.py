@@ -2,22 +2,28 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from numerical.action_potential import source_strength
-from surrogate.generators.lead_field import (
+from surrogate.generators.features import (
     MUSCLE,
+    WAVELENGTHS,
+    muscle_conductivity,
+    nearest_column,
+    planar_transfer,
+)
+from surrogate.generators.lead_field import (
     SOURCE_CONDITIONS,
     cubic_spline,
     derivative_fit,
     mean_source,
-    muscle_conductivity,
-    nearest_column,
     node_positions,
 )
 
 NODES = node_positions(0.15, 4e-3)
+TURNING = ("sine", "cosine")  # features of the angle alone, beside x and y
 
 
 def relative(value, reference):
@@ -103,7 +109,7 @@ def test_source_carries_no_net_current(medium):
 
 def test_muap_is_proportional_to_the_number_of_fibres_where_the_field_is_not_asked(generator, corpus):
     table = corpus.conditions[:3]
-    column = generator.inputs.index("number_of_fibres")
+    column = generator.features.names.index("number_of_fibres")
     with torch.no_grad():
         generator.embedding.weight[:, column] = 0
     number = generator.conditions.select(table, "number_of_fibres")
@@ -127,9 +133,9 @@ def test_muscle_conductivity_is_the_geometric_mean():
 def test_turning_the_unit_by_one_column_turns_the_muap(generator, corpus):
     """Exact where the limb is round, that is where the network does not look at the angle."""
     table = corpus.conditions[:4]
-    inputs, harmonics = len(generator.inputs), 2 * generator.settings.angle_harmonics
+    around = [i for i, n in enumerate(generator.features.names) if n in "xy" or n.split("_")[0] in TURNING]
     with torch.no_grad():
-        generator.embedding.weight[:, inputs : inputs + harmonics] = 0
+        generator.embedding.weight[:, around] = 0
     angle = generator.conditions.select(table, "angle")
     turned = with_conditions(generator, table, angle=angle + 2 * math.pi / 8)
     expected = decode(generator, table).roll(1, dims=2)
@@ -201,3 +207,28 @@ def test_sampling_refuses_what_it_cannot_serve(generator, corpus):
     endless = with_conditions(generator, table, fibre_length=0.9)
     with pytest.raises(ValueError, match="the generator reaches"):
         generator.sample(endless, extrapolate=True)
+
+
+def test_planar_transfer_of_one_homogeneous_medium_is_that_of_a_half_space():
+    # With all layers of one isotropic conductivity, insulated at the skin, a wave keeps
+    # 2 exp(-k d) / (2 k) of its potential: the free-space wave and its image.
+    values = {
+        "depth": torch.tensor([0.012], dtype=torch.float64),
+        "fat_thickness": torch.tensor([0.003], dtype=torch.float64),
+        "skin_thickness": torch.tensor([0.002], dtype=torch.float64),
+        **dict.fromkeys((*MUSCLE, "fat_conductivity", "skin_conductivity"), torch.tensor([0.3]).double()),
+    }
+    expected = []
+    for around in WAVELENGTHS:
+        for axial in WAVELENGTHS:
+            k = 2 * math.pi * math.hypot(1 / around, 1 / axial)
+            expected.append(-k * 0.012 - math.log(k))
+    np.testing.assert_allclose(planar_transfer(values)[0], expected, rtol=1e-9)
+
+
+def test_features_are_standardised_over_the_training_samples(generator, corpus):
+    train = corpus.conditions[corpus.samples_of("train")]
+    generator.features.fit(train)
+    seen = generator.features(train)
+    assert seen.mean(0).abs().max() < 1e-2
+    assert (seen.std(0) - 1).abs().max() < 0.05
