@@ -41,8 +41,8 @@ class TrainingSettings(BaseModel):
 
     generator: LeadFieldSettings = LeadFieldSettings()
     weights: LossWeights = LossWeights()
-    pretraining: Stage = Stage(steps=12000, batch_size=256, learning_rate=1e-3)
-    adversarial: Stage = Stage(steps=2500, batch_size=32, learning_rate=1e-4)
+    pretraining: Stage = Stage(steps=1600, batch_size=256, learning_rate=1e-3)
+    adversarial: Stage = Stage(steps=1500, batch_size=32, learning_rate=1e-4)
     discriminator_learning_rate: float = Field(default=2e-4, gt=0, description="constant")
     basis_learning_rate: float = Field(default=2e-2, ge=0, description="of the basis, relative")
     averaging: float = Field(default=0.999, ge=0, lt=1, description="decay of the weights' running mean")

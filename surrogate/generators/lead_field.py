@@ -41,9 +41,9 @@ class LeadFieldSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     components: int = Field(default=96, gt=0, description="principal components of the lead field")
-    width: int = Field(default=512, gt=0, description="units of each hidden layer")
-    blocks: int = Field(default=4, ge=0, description="residual blocks")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="of hidden units in pre-training")
+    width: int = Field(default=384, gt=0, description="units of each hidden layer")
+    blocks: int = Field(default=3, ge=0, description="residual blocks")
+    dropout: float = Field(default=0.2, ge=0, lt=1, description="of hidden units in pre-training")
     angle_harmonics: int = Field(default=6, gt=0, description="sines and cosines of the angle")
     latent_size: int = Field(default=16, gt=0, description="numbers of the latent")
     encoder_width: int = Field(default=256, gt=0, description="units of the encoder's hidden layers")
