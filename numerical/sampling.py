@@ -73,6 +73,21 @@ class CorpusSettings(BaseModel):
                 raise ValueError(f"{name}: the range {value} is reversed; want [lowest, highest]")
         return self
 
+    @model_validator(mode="after")
+    def _every_conductor_can_exist(self) -> "CorpusSettings":
+        """Try the corners of the ranges: all lowest, all highest, least room, least anisotropy."""
+        low, high = ({n: getattr(self, n)[i] for n in CONDUCTOR_CONDITIONS} for i in (0, 1))
+        layers = ("fat_thickness", "skin_thickness")
+        longitudinal = "muscle_longitudinal_conductivity"
+        for corner in (
+            low,
+            high,
+            low | {n: high[n] for n in layers},
+            high | {longitudinal: low[longitudinal]},
+        ):
+            forearm(conductor_settings(corner)[0])
+        return self
+
 
 LOG_UNIFORM = {
     "fat_thickness",

@@ -6,6 +6,7 @@ Interrupted runs continue where they stopped when started again with the same se
 --conductors extends a finished corpus.
 """
 
+import logging
 import sys
 import time
 from pathlib import Path
@@ -54,7 +55,9 @@ def run(settings: Annotated[CorpusSettings, tyro.conf.arg(name="")], output: Pat
     start, failures = time.perf_counter(), 0
     columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn(), TimeRemainingColumn())
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+        ) as cluster,
         Client(cluster) as client,
         Progress(*columns, console=console) as progress,
     ):
@@ -75,12 +78,19 @@ if __name__ == "__main__":
     try:
         failed = tyro.cli(run, description=__doc__)
     except ValidationError as error:
-        problems = "; ".join(problem["msg"] for problem in error.errors())
-        print(f"error: settings: {problems}", file=sys.stderr)
+        problems = (
+            f"{'.'.join(map(str, p['loc'])) or 'settings'}: {p['msg']}"
+            + (f", got {p['input']}" if p["loc"] else "")
+            for p in error.errors()
+        )
+        print(f"error: {'; '.join(problems)}", file=sys.stderr)
         sys.exit(2)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted: stored conductors are kept; run again to continue", file=sys.stderr)
+        sys.exit(130)
     if failed:
         print(f"error: {failed} conductors failed; run again to retry them", file=sys.stderr)
         sys.exit(1)
