@@ -77,6 +77,15 @@ def test_symmetric_limb_gives_symmetric_potentials():
     np.testing.assert_allclose(left, right, rtol=0.03)
 
 
+def test_an_electrode_alone_reads_what_it_reads_in_the_array(coarse_field):
+    # In the array its solve starts from the row before; to the tolerance of the solves, nothing changes.
+    array = electrode_array(SMALL_ARRAY)
+    last = Electrodes(array.angle[-1:], array.z[-1:], array.radius)
+    alone = lead_field(coarse_field.mesh, Conductivities(), last, tolerance=1e-8).at(SOURCES)[0]
+    together = coarse_field.at(SOURCES)[-1]
+    np.testing.assert_allclose(alone, together, atol=1e-5 * np.abs(together).max())
+
+
 def second_difference_error(layers, max_vertices):
     """Normalised squared error of the 4 mm second difference along z, per depth and angle."""
     depth, angle = np.array([1e-3, 5e-3, 11e-3]), np.radians([0.0, 20.0])
