@@ -42,7 +42,9 @@ class Options:
 def main(options: Options) -> None:
     generator = surrogate.load(options.checkpoint, device=options.device)
     corpus = read_corpus(options.corpus)
-    splits = (options.split,) if options.split else HELD_OUT
+    splits = (options.split,) if options.split else tuple(s for s in HELD_OUT if len(corpus.samples_of(s)))
+    if not splits:
+        raise ValueError(f"{options.corpus}: holds nothing out (too few conductors); try --split all")
     training = None if options.split == "all" else corpus
     if options.training_corpus is not None:
         training = read_corpus(options.training_corpus)
