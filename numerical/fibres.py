@@ -1,7 +1,7 @@
 """Muscles of a limb turned into fibres: where they run, where their end-plates and ends lie."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -83,15 +83,18 @@ class MuscleRegions:
     def extent(self, muscle: int) -> tuple[tuple[float, float], float]:
         """Return the centre and radius of a circle in the disc that holds the whole muscle."""
         x, y = _disc_grid()
-        mine = self.owner(x, y) == muscle
+        mine = self._grid_owner == muscle
         centre = (float(np.mean(x[mine])), float(np.mean(y[mine])))
         reach = np.hypot(x[mine] - centre[0], y[mine] - centre[1]).max()
         return centre, float(reach + 2 * np.sqrt(2) / GRID)
 
     def area_share(self, muscle: int) -> float:
         """Return the part of the disc's area that a muscle fills."""
-        x, y = _disc_grid()
-        return float((self.owner(x, y) == muscle).mean())
+        return float((self._grid_owner == muscle).mean())
+
+    @cached_property
+    def _grid_owner(self) -> Int[Array, " place"]:
+        return self.owner(*_disc_grid())
 
 
 def _disc_grid() -> tuple[Array, Array]:
@@ -111,7 +114,7 @@ def muscle_regions(limb: Limb) -> MuscleRegions:
     places = np.stack([x[free], y[free]], -1)
     seeds = np.array([(m.distance * np.cos(m.angle), m.distance * np.sin(m.angle)) for m in limb.muscles])
     shares = np.array([m.area for m in limb.muscles])
-    _, weights = share_by_area(seeds, shares, places, np.ones(len(places)))
+    weights = share_by_area(seeds, shares, places)
     return MuscleRegions(tuple(m.name for m in limb.muscles), seeds, weights, limb)
 
 

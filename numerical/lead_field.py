@@ -40,16 +40,6 @@ class LeadField:
         flat = self.potential.reshape(self.mesh.vertices, -1).cpu().double().numpy()
         return (self.mesh.weights(places, order) @ flat).T
 
-    def along_limb(self, section_weights: sparse.csr_array) -> Float[Tensor, "source slice electrode"]:
-        """Return the potential [V/A] along lines of constant rho and angle, on every slice.
-
-        section_weights: [source, section vertex] from `SweptMesh.section_weights`, or means of its rows.
-        """
-        touched = np.unique(section_weights.indices)
-        dense = torch.as_tensor(section_weights[:, touched].toarray(), dtype=torch.float32)
-        chosen = self.potential[:, torch.as_tensor(touched)]
-        return torch.einsum("pv,sve->pse", dense.to(chosen.device), chosen)
-
 
 def lead_field(
     mesh: SweptMesh,

@@ -13,6 +13,7 @@ muscle_longitudinal, fat, skin} in S/m, `depth_mm` (list, below the muscle surfa
 motor units under the same conditions at the same discharges, and writes comparison.json and comparison.png.
 """
 
+import io
 import json
 import sys
 import time
@@ -29,6 +30,7 @@ from numerical.electrodes import Electrodes
 from numerical.lead_field import lead_field
 from numerical.motor_units import PoolSettings
 from surrogate import plots
+from surrogate.checkpoint import replace_file
 from surrogate.movement import population
 from surrogate.movement.population import Subject
 from surrogate.movement.reference import NumericalReference
@@ -84,15 +86,15 @@ def compare_lead_field(case: tyro.conf.Positional[Path], out: tyro.conf.Position
     radius, around, along = np.meshgrid(layers.muscle_radius - depth, angle, z, indexing="ij")
     places = np.stack([radius * np.cos(around), radius * np.sin(around), along], axis=-1)
     potential = field.at(places.reshape(-1, 3), order=3)[0].reshape(radius.shape)
-    aside = out.with_name(out.name + ".new.npz")
+    content = io.BytesIO()
     np.savez(
-        aside,
+        content,
         potential=potential,
         z_mm=np.asarray(given["z_mm"], dtype=float),
         vertices=mesh.vertices,
         seconds=time.perf_counter() - start,
     )
-    aside.replace(out)
+    replace_file(out, content.getvalue())
 
 
 @app.command(name="emg")
@@ -147,8 +149,10 @@ def compare_emg(
         "rms_error_worst": float(np.abs(rms_a / rms_b - 1).max()),
     }
     output.mkdir(parents=True, exist_ok=True)
-    plots.comparison(generated, simulated).savefig(output / "comparison.png", dpi=110)
-    (output / "comparison.json").write_text(json.dumps(scores, indent=1) + "\n")
+    picture = io.BytesIO()
+    plots.comparison(generated, simulated).savefig(picture, dpi=110)
+    replace_file(output / "comparison.png", picture.getvalue())
+    replace_file(output / "comparison.json", (json.dumps(scores, indent=1) + "\n").encode())
     print(json.dumps(scores, indent=1))
 
 

@@ -13,12 +13,13 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from numerical import sampling
 from numerical.corpus import open_corpus
 from surrogate.generators import ArrayGeometry
 from surrogate.generators.features import muscle_conductivity, nearest_column
 from surrogate.generators.lead_field import derivative_fit
 
-SPLITS = {"train": 0, "validation": 1, "held_out_units": 2, "held_out_conductors": 3}
+SPLITS = {name: value for value, name in enumerate(sampling.SPLITS)}
 
 
 @dataclass(frozen=True)

@@ -225,12 +225,12 @@ def comparison(generated: xr.Dataset, simulated: xr.Dataset, span: float = 0.25)
     shown = np.abs(time - middle) < span / 2
     figure = Figure(figsize=(WIDTH, 3.6), dpi=DPI, layout="constrained")
     trace, scatter = figure.subplots(1, 2, width_ratios=(2.4, 1))
-    for (name, dataset), style in zip(both.items(), ("-", "--"), strict=True):
+    for (name, dataset), style, colour in zip(both.items(), ("-", "--"), COLOURS[:2], strict=True):
         trace.plot(
             time[shown],
             1e6 * dataset.emg.values[channel, shown],
             style,
-            color=COLOURS[style == "--"],
+            color=colour,
             label=name,
             lw=1.2,
         )

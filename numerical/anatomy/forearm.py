@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 ARRAY_CENTRE = 0.095  # m from the elbow: where the circumference is near its largest
 
 # Outline relative to the radius at the array's centre, and ellipticity (negative: wider from radial to
-# ulnar), read off anthropometric circumferences: widest a quarter down, the wrist at 60-65 %.
+# ulnar), shaped after typical adult circumferences: widest a quarter down, the wrist at 70 %.
 OUTLINE = {
     # z [m]: (relative radius, ellipticity)
     -0.070: (0.97, 0.00),

@@ -10,7 +10,7 @@ muscle fibres.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
@@ -128,23 +128,20 @@ def share_by_area(
     seeds: Float[Array, "muscle xy"],
     shares: Float[Array, " muscle"],
     places: Float[Array, "place xy"],
-    measure: Float[Array, " place"],
     iterations: int = 600,
-) -> tuple[Int[Array, " place"], Float[Array, " muscle"]]:
-    """Divide places among seeds by weighted distance so that each seed gets its share of the area.
+) -> Float[Array, " muscle"]:
+    """Return weights that divide evenly spread places among seeds so that each gets its share of them.
 
     A power diagram: place p goes to the seed with the least |p - seed|^2 - weight. The weights that give
     prescribed areas maximise a concave function whose gradient is share minus area (Aurenhammer,
     Hoffmann, Aronov 1998), climbed here by damped gradient steps.
-
-    Returns the owner of every place and the weights, both reproducible from the arguments alone.
     """
     shares = shares / shares.sum()
-    measure = measure / measure.sum()
+    area_of_place = np.full(len(places), 1 / len(places))
     squared_distance = ((places[:, None] - seeds) ** 2).sum(-1)
     weights = np.zeros(len(seeds))
     for iteration in range(iterations):
         owner = (squared_distance - weights).argmin(1)
-        area = np.bincount(owner, measure, len(seeds))
+        area = np.bincount(owner, area_of_place, len(seeds))
         weights += (shares - area) / (1 + iteration / 100)
-    return (squared_distance - weights).argmin(1), weights
+    return weights
