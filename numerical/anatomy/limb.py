@@ -1,12 +1,14 @@
 """A limb described by tables: skin outline along z, layers under the skin, bones and muscles.
 
-Every cross-section is the same figure stretched to the local skin outline. A place in the limb therefore
-has two kinds of coordinates: Cartesian (x, y, z) in metres and swept (rho, angle, z), where rho counts
-layers from the axis: 0 on the axis, 1 on the outside of the innermost layer, 2 on the outside of the
-next, and so on to the skin. Lines of constant rho and angle follow the taper of the limb, and so do the
-muscle fibres.
+A place in the limb has two kinds of coordinates: Cartesian (x, y, z) in metres and swept (rho, angle, z),
+where rho counts layers from the axis: 0 on the axis, 1 on the outside of the innermost layer, 2 on the
+outside of the next, and so on to the skin. Bones and muscles are drawn once, in the reference disc of the
+swept coordinates inside the innermost layer. Going along z, the limb's `warp` moves, swells and shrinks what
+the disc holds, and the disc is stretched to the local outline. Muscle fibres follow lines of constant rho
+and angle.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +16,14 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from numerical.anatomy.warp import Warp
+
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Bone:
-    """A bone as a circle in the disc of the innermost layer: x, y and radius as parts of its radius."""
+    """A bone as a circle in the reference disc: x, y and radius as parts of the disc's radius."""
 
     name: str
     x: float
@@ -29,11 +33,13 @@ class Bone:
 
 @dataclass(frozen=True)
 class Muscle:
-    """A muscle: its seed in the disc of the innermost layer and what its fibres are like.
+    """A muscle: its seed in the reference disc and what its fibres are like.
 
-    angle: of the seed [rad]; distance: of the seed from the axis, as a part of the layer's radius.
-    area: physiological cross-section [m^2], which rules its share of the space between the bones.
+    angle: of the seed [rad]; distance: of the seed from the axis, as a part of the disc's radius.
+    area: cross-section in the reference plane [m^2], which rules its share of the space between the bones.
     fibre_length: optimal fibre length [m]. fibre_centre: z of the fibres' middle [m].
+    physiological_area: of all its fibres side by side [m^2]; 0 where unknown.
+    belly: z between which the muscle is fleshy [m], where known.
     """
 
     name: str
@@ -42,6 +48,8 @@ class Muscle:
     area: float
     fibre_length: float
     fibre_centre: float
+    physiological_area: float = 0.0
+    belly: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,8 @@ class Limb:
     thicknesses: of all layers but the innermost, from the inside out [m].
     outline_z, outline_radius, outline_ellipticity: the skin is at
         radius(z) * (1 + ellipticity(z) * cos(2 angle)), interpolated monotonically between the entries.
-    bones, muscles: what the innermost layer holds.
+    bones, muscles: what the innermost layer holds in the reference plane.
+    warp: how that changes along z; without one every cross-section is the same figure.
     """
 
     tissues: tuple[str, ...]
@@ -62,6 +71,7 @@ class Limb:
     outline_ellipticity: tuple[float, ...]
     bones: tuple[Bone, ...] = ()
     muscles: tuple[Muscle, ...] = ()
+    warp: Warp | None = None
 
     def __post_init__(self) -> None:
         core = self.outer_radii(np.linspace(0, np.pi, 7)[:, None], np.asarray(self.outline_z))[0]
@@ -84,7 +94,7 @@ class Limb:
         return skin - above.reshape(-1, *[1] * np.ndim(skin))
 
     def radius(self, rho: Array, angle: Array, z: Array) -> Array:
-        """Return the distance from the axis [m] at swept coordinates (broadcast)."""
+        """Return the distance from the axis [m] at rho, angle and z before any warp (broadcast)."""
         rho, angle, z = np.broadcast_arrays(rho, angle, z)
         radii = self.outer_radii(angle, z)
         radii = np.concatenate([np.zeros_like(radii[:1]), radii])
@@ -94,8 +104,11 @@ class Limb:
 
     def place(self, rho: Array, angle: Array, z: Array) -> Float[Array, "*place xyz"]:
         """Return Cartesian places [m] of swept coordinates (broadcast)."""
+        rho, angle, z = np.broadcast_arrays(*(np.asarray(c, float) for c in (rho, angle, z)))
+        if self.warp is not None:
+            rho, angle = _in_disc(self.warp.forward, rho, angle, z)
         radius = self.radius(rho, angle, z)
-        return np.stack(np.broadcast_arrays(radius * np.cos(angle), radius * np.sin(angle), z), axis=-1)
+        return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=-1)
 
     def swept(self, places: Float[Array, "*place xyz"]) -> tuple[Array, Array, Array]:
         """Return swept coordinates rho, angle [rad], z [m] of Cartesian places [m]; inverse of `place`."""
@@ -105,7 +118,10 @@ class Limb:
         radii = np.concatenate([np.zeros_like(radii[:1]), radii])
         layer = np.clip((distance >= radii[1:]).sum(0), 0, len(self.tissues) - 1)
         inner, outer = (np.take_along_axis(radii, (layer + i)[None], 0)[0] for i in (0, 1))
-        return layer + (distance - inner) / (outer - inner), angle, z
+        rho = layer + (distance - inner) / (outer - inner)
+        if self.warp is not None:
+            rho, angle = _in_disc(self.warp.inverse, rho, angle, z)
+        return rho, angle, z
 
     def fibre_direction(self, places: Float[Array, "*place xyz"]) -> Float[Array, "*place xyz"]:
         """Return unit vectors along lines of constant rho and angle at Cartesian places [m]."""
@@ -122,6 +138,18 @@ class Limb:
         for bone in self.bones:
             inside |= (x - bone.x) ** 2 + (y - bone.y) ** 2 < bone.radius**2
         return inside & (np.asarray(rho) < 1)
+
+
+def _in_disc(
+    change: Callable[[Array, Array], Array], rho: Array, angle: Array, z: Array
+) -> tuple[Array, Array]:
+    """Return rho and angle of places inside the disc changed, of all others as they are."""
+    rho, angle = rho.copy(), np.array(np.broadcast_to(angle, rho.shape))
+    inside = rho < 1
+    places = rho[inside, None] * np.stack([np.cos(angle[inside]), np.sin(angle[inside])], -1)
+    x, y = change(places, z[inside]).T
+    rho[inside], angle[inside] = np.minimum(np.hypot(x, y), np.nextafter(1, 0)), np.arctan2(y, x)
+    return rho, angle
 
 
 def share_by_area(

@@ -8,6 +8,7 @@ product in (rho, angle, z) that needs no search.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,6 +18,34 @@ from scipy import sparse
 from numerical.anatomy.limb import Limb
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+class Mesh(Protocol):
+    """What the conductor and its lead fields need of a tetrahedral mesh, whatever made it."""
+
+    @property
+    def points(self) -> Float[Array, "vertex xyz"]:
+        """Cartesian coordinates of the vertices [m]."""
+
+    @property
+    def tetrahedra(self) -> Int[Indices, "tetrahedron corner"]:
+        """Corners of the tetrahedra, neighbours close to each other in order."""
+
+    @property
+    def tissue(self) -> NDArray[np.str_]:
+        """Name of the tissue of every tetrahedron: muscle, fat, skin or bone."""
+
+    @property
+    def fibre_direction(self) -> Float[Array, "tetrahedron xyz"]:
+        """Unit vectors along the muscle fibres; of no meaning outside muscle."""
+
+    @property
+    def ends(self) -> tuple[Int[Indices, " vertex"], Int[Indices, " vertex"]]:
+        """Vertices of the limb's proximal and distal end sections."""
+
+    def weights(self, places: Float[Array, "place xyz"], order: int = 1) -> sparse.csr_array:
+        """Return the matrix [place, vertex] that interpolates at places [m]; ValueError outside."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +86,7 @@ class SweptMesh:
         return self.limb.place(rho, angle, self.slices[:, None]).reshape(-1, 3)
 
     @cached_property
-    def section_triangles(self) -> Int[Array, "triangle corner"]:
+    def section_triangles(self) -> Int[Indices, "triangle corner"]:
         """Triangles of one cross-section; diagonals alternate so that none is preferred."""
         n_rings, n_angles = len(self.rings), len(self.angles)
         vertex = 1 + np.arange(n_rings * n_angles).reshape(n_rings, n_angles)
@@ -70,7 +99,7 @@ class SweptMesh:
         return np.concatenate([fan, first.reshape(-1, 3), second.reshape(-1, 3)])
 
     @cached_property
-    def tetrahedra(self) -> Int[Array, "tetrahedron corner"]:
+    def tetrahedra(self) -> Int[Indices, "tetrahedron corner"]:
         """Corners of the tetrahedra.
 
         A prism over the triangle a < b < c with copies a', b', c' on the next slice splits into abcc',
@@ -82,13 +111,41 @@ class SweptMesh:
         base = np.arange(len(self.slices) - 1) * n
         return (base[:, None, None, None] + prism).transpose(0, 3, 1, 2).reshape(-1, 4)
 
+    @cached_property
+    def tissue(self) -> NDArray[np.str_]:
+        """Name of the tissue of every tetrahedron, by the middle of its triangle of the cross-section."""
+        rho = np.concatenate([[0.0], np.repeat(self.rings, len(self.angles))])
+        angle = np.concatenate([[0.0], np.tile(self.angles, len(self.rings))])
+        disc = np.stack([rho * np.cos(angle), rho * np.sin(angle)], -1)
+        x, y = disc[self.section_triangles].mean(1).T
+        layer = rho[self.section_triangles].mean(1).astype(int)
+        tissue = np.asarray(self.limb.tissues)[layer]
+        bone = (layer == 0) & self.limb.in_bone(np.hypot(x, y), np.arctan2(y, x))
+        of_triangle = np.where(bone, "bone", tissue)
+        return np.tile(np.repeat(of_triangle, 3), len(self.slices) - 1)
+
+    @cached_property
+    def fibre_direction(self) -> Float[Array, "tetrahedron xyz"]:
+        """Unit vectors along lines of constant rho and angle, from one slice to the next."""
+        points = self.points.reshape(len(self.slices), self.section_size, 3)
+        middle = points[:, self.section_triangles].mean(2)
+        step = np.diff(middle, axis=0)
+        direction = step / np.linalg.norm(step, axis=-1, keepdims=True)
+        return np.repeat(direction.reshape(-1, 3), 3, axis=0)
+
+    @property
+    def ends(self) -> tuple[Int[Indices, " vertex"], Int[Indices, " vertex"]]:
+        """Vertices of the first and the last slice."""
+        section = np.arange(self.section_size)
+        return section, section + self.vertices - self.section_size
+
     def section_weights(self, rho: Array, angle: Array, order: int = 1) -> sparse.csr_array:
         """Return the matrix [place, section vertex] that interpolates in (rho, angle).
 
-        order: 1 linear, 3 cubic. Weights of a row add up to one.
+        order: 1 linear, 3 cubic. Weights of a row add up to one. Across an interface the potential has a
+        kink, so the nodes in rho are those of the place's own layer, fewer where it has not enough.
         """
-        nodes = np.concatenate([[0.0], self.rings])
-        ring, ring_weight = lagrange(nodes, np.asarray(rho, float), order)
+        ring, ring_weight = self._ring_weights(np.asarray(rho, float), order)
         turn = 2 * np.pi
         n = len(self.angles)
         wrapped = np.mod(np.asarray(angle, float) - self.angles[0], turn) + self.angles[0]
@@ -100,6 +157,21 @@ class SweptMesh:
         row = np.broadcast_to(np.arange(len(vertex))[:, None, None], vertex.shape)
         shape = (len(vertex), self.section_size)
         return sparse.csr_array((weight.ravel(), (row.ravel(), vertex.ravel())), shape)
+
+    def _ring_weights(self, rho: Float[Array, " place"], order: int) -> tuple:
+        """Return indices (0 the axis) and weights [place, order + 1] of interpolation within each layer."""
+        nodes = np.concatenate([[0.0], self.rings])
+        ring, weight = np.zeros((len(rho), order + 1), int), np.zeros((len(rho), order + 1))
+        # A place on an interface belongs to the layer below it.
+        layer = np.clip(np.ceil(rho - 1e-12) - 1, 0, len(self.limb.tissues) - 1)
+        for inner in np.unique(layer):
+            first, last = np.searchsorted(nodes, [inner, inner + 1])
+            mine = np.flatnonzero(layer == inner)
+            own = nodes[first : last + 1]
+            index, its_weight = lagrange(own, rho[mine], min(order, len(own) - 1))
+            ring[mine, : index.shape[1]] = first + index
+            weight[mine, : index.shape[1]] = its_weight
+        return ring, weight
 
     def weights(self, places: Float[Array, "place xyz"], order: int = 1) -> sparse.csr_array:
         """Return the matrix [place, vertex] that interpolates at Cartesian places [m]."""

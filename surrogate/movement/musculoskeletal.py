@@ -14,19 +14,14 @@ import myo_sim
 import numpy as np
 from jaxtyping import Float
 
+from numerical.anatomy.forearm import muscles
 from surrogate.movement.trajectory import Trajectory, differentiate, resample
 
 Array = np.ndarray
 
-# The model spells the extensor digitorum EDC, the extensor indicis EIP and the supinator SUP.
-# fmt: off
-FOREARM_MUSCLES = (
-    "BRD", "ECRL", "ECRB", "ECU", "FCR", "FCU", "PL", "PT", "PQ", "SUP",
-    "FDS2", "FDS3", "FDS4", "FDS5", "FDP2", "FDP3", "FDP4", "FDP5",
-    "EDC2", "EDC3", "EDC4", "EDC5",
-    "EDM", "EIP", "EPL", "EPB", "FPL", "APL",
-)
-# fmt: on
+# The forearm's table spells its muscles as the model does: EDC is the extensor digitorum, EIP the extensor
+# indicis.
+FOREARM_MUSCLES = tuple(muscle.name for muscle in muscles())
 
 # Names of other models: the joint of MyoArm, and the angles [rad] that other joints take with it.
 # OpenSim's arm26 raises the arm in the sagittal plane, which MyoArm calls an elevation plane of

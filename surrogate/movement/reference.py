@@ -17,6 +17,7 @@ from numerical.electrodes import ArraySettings, electrode_array
 from numerical.fibres import layout, place_fibres
 from numerical.lead_field import lead_field
 from numerical.muap import muap, unit_field
+from numerical.skin import LimbSkin
 from surrogate.conditions import Conditions
 from surrogate.generators import ArrayGeometry
 from surrogate.movement.population import MotorUnits, Subject
@@ -45,7 +46,10 @@ class NumericalReference:
         self.units, self.array, self.seed = units, array, seed
         self.limb = forearm(subject.forearm)
         self.field = lead_field(
-            mesh(self.limb, resolution), subject.conductivities, electrode_array(array), tolerance=1e-3
+            mesh(self.limb, resolution),
+            subject.conductivities,
+            electrode_array(array, LimbSkin(self.limb)),
+            tolerance=1e-3,
         )
 
     def sample(

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from numerical.anatomy.forearm import ARRAY_CENTRE, forearm
-from numerical.electrodes import ArraySettings, electrode_array, positions
+from numerical.electrodes import ArraySettings, electrode_array
 from numerical.recruitment import RecruitmentSettings, discharge_times, recruitment_thresholds
+from numerical.skin import LimbSkin
 from surrogate import checkpoint
 from surrogate.generators import ArrayGeometry, Generator
 from surrogate.movement.activation import Activation, Load, explain_movement, interpolate
@@ -300,7 +301,7 @@ def _unit_values(units: MotorUnits) -> dict[str, np.ndarray]:
 def _electrode_values(geometry: ArrayGeometry, subject: Subject) -> dict[str, np.ndarray]:
     """Return row, column and place on the subject's skin of every channel."""
     array = array_settings(geometry)
-    x, y, z = positions(forearm(subject.forearm), electrode_array(array)).T
+    x, y, z = electrode_array(array, LimbSkin(forearm(subject.forearm))).centre.T
     row, column = np.divmod(np.arange(array.rows * array.columns), array.columns)
     return {
         "electrode_row": row,

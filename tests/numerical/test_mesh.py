@@ -11,7 +11,7 @@ from numerical.anatomy.mesh import SweptMesh, lagrange
 
 LIMB = forearm()
 ROUGH = ForearmResolution(
-    angles=24, muscle_rings=5, fat_rings=1, skin_rings=1, slice_spacing=0.01, coarsening=1.5
+    angles=24, muscle_rings=5, fat_spacing=0.02, skin_rings=1, slice_spacing=0.01, coarsening=1.5
 )
 MESH = mesh(LIMB, ROUGH)
 

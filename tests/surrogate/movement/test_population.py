@@ -84,9 +84,9 @@ def test_size_and_velocity_rise_with_recruitment(units):
     for muscle in range(3):
         rows = units.of(muscle)
         # Sizes grow thirtyfold from first to last, thirds by ten; where territories overlap, fibres
-        # go to either unit by chance.
+        # go to either unit by chance, which with twelve units leaves 2.6 to 12 over muscles and seeds.
         number = units.conditions["number_of_fibres"][rows]
-        assert number[-4:].mean() > 3 * number[:4].mean()
+        assert number[-4:].mean() > 2 * number[:4].mean()
         # Jitter is an eighth of the rise.
         velocity = units.conditions["conduction_velocity"][rows]
         assert np.corrcoef(np.arange(len(rows)), velocity)[0, 1] > 0.9
