@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy import sparse
 from skfem.helpers import dot, grad, mul
 
-from numerical.anatomy.mesh import SweptMesh
+from numerical.anatomy.mesh import Mesh
 
 Array = NDArray[np.float64]
 
@@ -36,33 +36,29 @@ class Conductivities(BaseModel):
         return self
 
 
-def conductivity_tensors(mesh: SweptMesh, conductivities: Conductivities) -> Float[Array, "3 3 tetrahedron"]:
-    """Return the conductivity tensor [S/m] of every tetrahedron, by the tissue at its centroid.
+def conductivity_tensors(mesh: Mesh, conductivities: Conductivities) -> Float[Array, "3 3 tetrahedron"]:
+    """Return the conductivity tensor [S/m] of every tetrahedron.
 
     Muscle is transversely isotropic about the local fibre direction d:
     sigma = transverse * I + (longitudinal - transverse) * d d^T. Other tissues are isotropic.
-    """
-    limb = mesh.limb
-    centroids = mesh.points[mesh.tetrahedra].mean(1)
-    rho, angle, _ = limb.swept(centroids)
-    layer = np.clip(rho.astype(int), 0, len(limb.tissues) - 1)
-    tissue = np.asarray(limb.tissues)[layer]
-    tissue = np.where((layer == 0) & limb.in_bone(rho, angle), "bone", tissue)
 
-    across = np.zeros(len(tissue))
-    for name, value in [
-        ("muscle", conductivities.muscle_transverse),
-        ("fat", conductivities.fat),
-        ("skin", conductivities.skin),
-        ("bone", conductivities.bone),
-    ]:
-        across[tissue == name] = value
-    if not across.all():
-        raise ValueError(f"conductor: no conductivity for tissue {set(tissue[across == 0])}")
+    Raises ValueError for a tissue without conductivity.
+    """
+    names, tissue = np.unique(mesh.tissue, return_inverse=True)
+    values = {name: getattr(conductivities, name, None) for name in names.tolist()}
+    values["muscle"] = conductivities.muscle_transverse
+    for name, value in values.items():
+        if value is None:
+            known = ", ".join(["muscle", *(t for t in type(conductivities).model_fields if "_" not in t)])
+            raise ValueError(f"conductor: no conductivity for tissue {name!r}; known are {known}")
+    across = np.array([values[name] for name in names.tolist()])[tissue]
     extra = conductivities.muscle_longitudinal - conductivities.muscle_transverse
-    along = np.where(tissue == "muscle", extra, 0.0)
-    direction = limb.fibre_direction(centroids)
-    return np.eye(3)[..., None] * across + np.einsum("t,ti,tj->ijt", along, direction, direction)
+    along = np.where(names == "muscle", extra, 0.0)[tissue]
+    direction = np.ascontiguousarray(mesh.fibre_direction.T)
+    sigma = along * direction[:, None] * direction[None]
+    for axis in range(3):
+        sigma[axis, axis] += across
+    return sigma
 
 
 @skfem.BilinearForm
@@ -71,19 +67,30 @@ def conduction(u, v, w):  # type: ignore[no-untyped-def]
     return dot(mul(w.sigma, grad(u)), grad(v))
 
 
-def stiffness(mesh: SweptMesh, sigma: Float[Array, "3 3 tetrahedron"]) -> sparse.csr_matrix:
-    """Return the symmetric stiffness matrix [vertex, vertex] in S; its null space is the constants."""
-    tetrahedra = skfem.MeshTet(
-        np.ascontiguousarray(mesh.points.T),
-        np.ascontiguousarray(mesh.tetrahedra.T),
-        sort_t=False,
-        validate=False,
-    )
-    basis = skfem.Basis(tetrahedra, skfem.ElementTetP1(), intorder=0)
-    return conduction.assemble(basis, sigma=sigma[..., None]).tocsr()
+def stiffness(mesh: Mesh, sigma: Float[Array, "3 3 tetrahedron"], chunk: int = 400_000) -> sparse.csr_matrix:
+    """Return the symmetric stiffness matrix [vertex, vertex] in S; its null space is the constants.
+
+    chunk: tetrahedra assembled together, which bounds the memory in use (about 1 kB each).
+    """
+    total = sparse.csr_matrix((len(mesh.points),) * 2)
+    for start in range(0, len(mesh.tetrahedra), chunk):
+        part = slice(start, start + chunk)
+        first, last = mesh.tetrahedra[part].min(), mesh.tetrahedra[part].max() + 1
+        tetrahedra = skfem.MeshTet(
+            np.ascontiguousarray(mesh.points[first:last].T),
+            np.ascontiguousarray((mesh.tetrahedra[part] - first).T),
+            sort_t=False,
+            validate=False,
+        )
+        basis = skfem.Basis(tetrahedra, skfem.ElementTetP1(), intorder=0)
+        local = conduction.assemble(basis, sigma=sigma[:, :, part, None]).tocsr()
+        local.resize(len(mesh.points) - first, len(mesh.points) - first)
+        rows = np.concatenate([np.zeros(first, local.indptr.dtype), local.indptr])
+        total += sparse.csr_matrix((local.data, local.indices + first, rows), total.shape)
+    return total
 
 
-def end_sections(mesh: SweptMesh, sigma: Float[Array, "3 3 tetrahedron"]) -> Float[Array, " vertex"]:
+def end_sections(mesh: Mesh, sigma: Float[Array, "3 3 tetrahedron"]) -> Float[Array, " vertex"]:
     """Return weights [vertex] that average the potential over the two end sections of the limb.
 
     Each end counts half, and each vertex by the longitudinal conductance around it, so that a current
@@ -92,8 +99,8 @@ def end_sections(mesh: SweptMesh, sigma: Float[Array, "3 3 tetrahedron"]) -> Flo
     corners = mesh.points[mesh.tetrahedra]
     volume = np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1])) / 6
     conductance = np.repeat(volume * sigma[2, 2] / 4, 4)
-    per_vertex = np.bincount(mesh.tetrahedra.ravel(), conductance, mesh.vertices)
-    weights = np.zeros(mesh.vertices)
-    for end in (slice(0, mesh.section_size), slice(-mesh.section_size, None)):
+    per_vertex = np.bincount(mesh.tetrahedra.ravel(), conductance, len(mesh.points))
+    weights = np.zeros(len(mesh.points))
+    for end in mesh.ends:
         weights[end] = 0.5 * per_vertex[end] / per_vertex[end].sum()
     return weights

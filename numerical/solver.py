@@ -20,6 +20,11 @@ from torch import Tensor
 Block = Float[Tensor, "vertex electrode"]
 Guess = Callable[[slice, Block], Block | None]
 
+# Memory of one right-hand side while its block is solved, bytes per unknown: right-hand side, solution,
+# residual and guess in double precision, eight vectors of the iteration and some four of the cycle in single.
+BYTES_PER_UNKNOWN = 4 * 8 + 12 * 4
+LARGEST_BLOCK = 16  # right-hand sides; keeps a block of 100 000 unknowns in the cache
+
 # torch announces on first use that its CSR tensors are young.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support|Sparse invariant checks")
 
@@ -42,6 +47,11 @@ class Multigrid:
 
     levels: tuple[Level, ...]
     coarsest_inverse: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        """Where the hierarchy lives."""
+        return self.coarsest_inverse.device
 
     def cycle(self, residual: Block, depth: int = 0) -> Block:
         """Return an approximate solution for a block of residuals."""
@@ -66,7 +76,7 @@ def _smooth(level: Level, residual: Block) -> Block:
     return step.mul_(1 + rho / sigma).add_(rest, alpha=2 * rho / half_width)
 
 
-def multigrid(stiffness: sparse.csr_matrix, device: str = "cpu") -> Multigrid:
+def multigrid(stiffness: sparse.csr_matrix, device: str | torch.device = "cpu") -> Multigrid:
     """Return the hierarchy of a stiffness matrix [vertex, vertex] whose null space is the constants."""
     scaled = stiffness / stiffness.diagonal().mean()
     hierarchy = pyamg.smoothed_aggregation_solver(
@@ -109,24 +119,27 @@ class Solution:
 def solve(
     stiffness: sparse.csr_matrix,
     right_hand_sides: sparse.csr_array,
+    preconditioner: Multigrid,
     *,
     tolerance: float = 1e-5,
-    block: int = 16,
+    memory: float = 4e9,
     max_iterations: int = 200,
     guess: Guess | None = None,
-    device: str = "cpu",
 ) -> Solution:
     """Solve A x = b for every row b of `right_hand_sides`.
 
     stiffness: [vertex, vertex], S; singular, with the constants as null space.
     right_hand_sides: [electrode, vertex], A; each row must add up to zero.
+    preconditioner: of this matrix or of one near it, from `multigrid`; its device does the work.
     tolerance: on the relative residual of every right-hand side, in double precision.
-    block: right-hand sides iterated together; 16 keep a block of 100 000 vertices in the cache.
+    memory: bytes that a block of right-hand sides may take while it is solved, beside the matrix, its
+        hierarchy and the result; it bounds how many are solved together.
     guess: gives a block to start from, out of the potentials already solved, or None for zero.
 
-    Raises ValueError for right-hand sides with a net current and RuntimeError, with the residual, where
-    the tolerance is not reached.
+    Raises ValueError for right-hand sides with a net current and for too little memory, and RuntimeError,
+    with the residual, where the tolerance is not reached.
     """
+    block = block_size(stiffness.shape[0], memory)
     imbalance = np.abs(right_hand_sides.sum(1)) / np.abs(right_hand_sides).sum(1)
     if imbalance.max() > 1e-9:
         raise ValueError(
@@ -134,7 +147,7 @@ def solve(
             f"{imbalance.max():.2g} of its size; an insulated limb needs zero"
         )
     scale = stiffness.diagonal().mean()
-    preconditioner = multigrid(stiffness, device)
+    device = preconditioner.device
     single = _to_torch(stiffness / scale, device)
     double = _to_torch(stiffness / scale, device, torch.float64)
     potential = torch.empty(right_hand_sides.shape[::-1], dtype=torch.float32, device=device)
@@ -151,6 +164,20 @@ def solve(
         potential[:, columns] = x
         iterations, residual = max(iterations, used), max(residual, rest)
     return Solution(potential, iterations, residual)
+
+
+def block_size(unknowns: int, memory: float) -> int:
+    """Return how many right-hand sides fit into `memory` bytes, at most `LARGEST_BLOCK`.
+
+    Raises ValueError where not even one does.
+    """
+    needed = unknowns * BYTES_PER_UNKNOWN
+    if memory < needed:
+        raise ValueError(
+            f"solver: memory is {memory / 1e6:.4g} MB; one right-hand side of {unknowns} unknowns needs "
+            f"{needed / 1e6:.4g} MB"
+        )
+    return min(LARGEST_BLOCK, int(memory // needed))
 
 
 def _refined(
@@ -214,7 +241,9 @@ def _blocks(total: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, total)) for start in range(0, total, size))
 
 
-def _to_torch(matrix: sparse.csr_matrix, device: str, dtype: torch.dtype = torch.float32) -> Tensor:
+def _to_torch(
+    matrix: sparse.csr_matrix, device: str | torch.device, dtype: torch.dtype = torch.float32
+) -> Tensor:
     matrix = sparse.csr_matrix(matrix)
     return torch.sparse_csr_tensor(
         torch.from_numpy(matrix.indptr.astype(np.int32)),

@@ -39,13 +39,31 @@ def test_tensors_are_positive_definite_with_the_tissues_eigenvalues():
     assert values.min() > 0
 
 
-def test_muscle_conducts_best_along_the_taper():
+def test_muscle_conducts_best_along_its_fibres():
+    corners = MESH.points[MESH.tetrahedra]
+    chosen = (MESH.tissue == "muscle") & (np.ptp(corners[..., 2], axis=1) < 6e-3)
+    direction = np.linalg.eigh(SIGMA[..., chosen].transpose(2, 0, 1))[1][:, :, -1]
+    along = np.abs((direction * MESH.limb.fibre_direction(corners.mean(1)[chosen])).sum(1))
+    # The mean of a triangle's chords, 5 mm long, against the tangent at a tetrahedron's centroid, 1 mm off
+    # their middle: fibres that turn with a radius of 0.1 m there differ by 1/100, at most a few times that.
+    assert chosen.sum() > 10_000
+    assert np.median(1 - along) < 0.01**2
+    assert (1 - along).max() < 0.08**2
+
+
+def test_tissues_follow_places():
     rho, angle, _ = MESH.limb.swept(MESH.points[MESH.tetrahedra].mean(1))
-    muscle = (rho < 0.99) & ~MESH.limb.in_bone(rho, angle)
-    direction = np.linalg.eigh(SIGMA[..., muscle].transpose(2, 0, 1))[1][:, :, -1]
-    centroids = MESH.points[MESH.tetrahedra].mean(1)[muscle]
-    along = np.abs((direction * MESH.limb.fibre_direction(centroids)).sum(1))
-    np.testing.assert_allclose(along, 1, atol=1e-9)
+    layer = np.array(MESH.limb.tissues)[np.clip(rho.astype(int), 0, 2)]
+    expected = np.where((layer == "muscle") & MESH.limb.in_bone(rho, angle), "bone", layer)
+    # Only tetrahedra cut by the border of a bone may be judged by another of their points.
+    assert (MESH.tissue == expected).mean() > 0.97
+    for outside in ("fat", "skin"):
+        np.testing.assert_array_equal(MESH.tissue == outside, expected == outside)
+
+
+def test_assembly_in_chunks_is_the_assembly_at_once():
+    whole, parts = (stiffness(MESH, SIGMA, chunk=c) for c in (10**9, 7_001))
+    assert abs(whole - parts).max() < 1e-12 * abs(whole).max()
 
 
 def test_current_leaves_half_through_each_end():
