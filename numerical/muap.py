@@ -1,15 +1,14 @@
 """Fibres, lead field and travelling source turned into motor unit action potentials.
 
-All fibres of a unit share one conduction velocity, so they are summed before the time axis appears
+Where all fibres of a unit share one conduction velocity, they are summed before the time axis appears
 (see `action_potential`): with u the distance from each fibre's own end-plate and w its windows,
 
-    A(e, u) = - sum over fibres and both sides of w(u) d/du phi_e(end-plate +- u)
-    MUAP(e, t) = s * sum over cells of u of A(e, u) * integral over the cell of psi(u - v t) du
+    A(e, u) = - sum over fibres and both sides of s w(u) d/du phi_e(end-plate +- u)
+    MUAP(e, t) = sum over cells of u of A(e, u) * integral over the cell of psi(u - v t) du
 
 which is exact up to the cells' size and costs two small matrix products whatever the number of fibres.
+Where each fibre has a velocity of its own, their single-fibre potentials are summed.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,109 +16,89 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from numerical.action_potential import source_strength, travelling_source, tukey_window
+from numerical.action_potential import (
+    FIBRE_RADIUS,
+    ActionPotential,
+    fourth_order,
+    intracellular_potential,
+    travelling_source,
+    tukey_window,
+)
+from numerical.along_fibres import UnitField, unit_field, unit_field_along
 from numerical.anatomy.mesh import lagrange
 from numerical.fibres import Fibres
-from numerical.lead_field import LeadField
+from numerical.single_fibre import CELL, TOGETHER, per_fibre, strengths, summed_potential
+
+__all__ = ["UnitField", "muap", "unit_field", "unit_field_along"]
 
 Array = NDArray[np.float64]
-
-CELL = 0.5e-3  # m, cells of the distance from the end-plate
-FIELD_TOLERANCE = 1e-4  # of a unit's lead field lost by writing its fibres in few components
-
-
-@dataclass(frozen=True, eq=False)
-class UnitField:
-    """Lead field along the fibres of one unit, phi_f(z, e) = sum over components of P_fc Q_c(z, e).
-
-    The lead field is smooth across a unit's territory, so a few components hold it.
-
-    coefficients: P [fibre, component]. field: Q [component, slice, electrode], V/A.
-    slices: z of the slices [m]. arc_length: along the unit's mean fibre at the slices [m].
-    """
-
-    coefficients: Float[Tensor, "fibre component"]
-    field: Float[Tensor, "component slice electrode"]
-    slices: Float[Array, " slice"]
-    arc_length: Float[Array, " slice"]
-
-    def mean_along(self, z: Float[Array, " position"]) -> Float[Tensor, "electrode position"]:
-        """Return the lead field [V/A], mean over the unit's fibres, at z [m], clamped to the limb."""
-        index, weight = lagrange(self.slices, np.clip(z, self.slices[0], self.slices[-1]), 3)
-        mean = torch.einsum("c,cse->se", self.coefficients.mean(0), self.field)
-        weights = torch.as_tensor(weight, dtype=mean.dtype, device=mean.device)
-        return torch.einsum("pi,pie->ep", weights, mean[torch.as_tensor(index)])
-
-
-def unit_field(lead_field: LeadField, x: Array, y: Array) -> UnitField:
-    """Return the lead field along fibres at places x, y of the disc inside the fascia.
-
-    Components are the leading left singular vectors of fibres x lead field, found from every third slice
-    and fifth electrode, cut where the rest is below `FIELD_TOLERANCE` of the whole.
-    """
-    mesh = lead_field.mesh
-    rho, angle = np.hypot(x, y), np.arctan2(y, x)
-    weights = mesh.section_weights(rho, angle, order=3)
-    touched = np.unique(weights.indices)
-    dense = torch.as_tensor(weights[:, touched].toarray())
-    chosen = lead_field.potential[:, torch.as_tensor(touched)].cpu()
-    sketch = chosen[::3, :, ::5].permute(1, 0, 2).flatten(1).double()
-    gram = sketch @ sketch.T
-    spectrum, vectors = torch.linalg.eigh(gram)
-    left, singular, _ = torch.linalg.svd(
-        dense @ (vectors * spectrum.clamp(min=0).sqrt()), full_matrices=False
-    )
-    kept = int((singular > FIELD_TOLERANCE * torch.linalg.norm(singular)).sum())
-    coefficients = left[:, :kept]
-    field = torch.einsum("cv,sve->cse", (coefficients.T @ dense).float(), chosen)
-
-    centre = np.hypot(x.mean(), y.mean()), np.arctan2(y.mean(), x.mean())
-    path = mesh.limb.place(np.array(centre[0]), np.array(centre[1]), mesh.slices)
-    steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
-    arc_length = np.concatenate([[0.0], np.cumsum(steps)])
-    return UnitField(coefficients.float(), field, mesh.slices, arc_length)
 
 
 def muap(
     field: UnitField,
     fibres: Fibres,
-    conduction_velocity: float,
+    conduction_velocity: float | Float[Array, " fibre"],
     times: Float[Array, " time"],
     cell: float = CELL,
+    *,
+    diameter: float | Float[Array, " fibre"] = 2 * FIBRE_RADIUS,
+    action_potential: ActionPotential = intracellular_potential,
 ) -> Float[Tensor, "electrode time"]:
     """Return the action potential of a motor unit at every electrode [V].
 
-    field: of the same fibres, in the same order. conduction_velocity: m/s, of all fibres.
+    field: of the same fibres, in the same order. conduction_velocity: m/s, of all fibres or of each.
     times: seconds since the end-plates fired. cell: length of the cells of integration [m].
+    diameter: of all fibres or of each [m]. action_potential: V_m behind the wave's front.
+
+    Raises ValueError where velocities or diameters are not positive, or not one for each fibre.
     """
-    origin, *ends = (
-        np.interp(z, field.slices, field.arc_length)
-        for z in (fibres.end_plate, fibres.proximal_end, fibres.distal_end)
-    )
+    if np.ndim(conduction_velocity):
+        return summed_potential(
+            field,
+            fibres,
+            conduction_velocity,
+            diameter,
+            times,
+            action_potential=action_potential,
+            cell=cell,
+        )
+    count = len(fibres.end_plate)
+    velocity = per_fibre("conduction velocity", "m/s", conduction_velocity, count)[0]
+    near = field.between(fibres.proximal_end.min(), fibres.distal_end.max())
+    origin, *ends = near.arc_of(fibres)
     semi_lengths = [np.abs(end - origin) for end in ends]
     cells = int(np.ceil(max(length.max() for length in semi_lengths) / cell))
-    edges = cell * np.arange(cells + 1)
+    weights = torch.as_tensor(strengths(diameter, count) / cell).float()[:, None] * field.coefficients
+    spread = torch.zeros(weights.shape[1], cells * len(near.positions))
+    edges = np.arange(cells + 1, dtype=np.float64) * cell
+    chunks = min(count, -(-count * spread.shape[1] // TOGETHER))
+    for chunk in np.array_split(np.arange(count), chunks):
+        sides = [length[chunk] for length in semi_lengths]
+        operator = _slopes(near.of(chunk), origin[chunk], sides, edges)
+        spread += weights[torch.as_tensor(chunk)].T @ operator.flatten(1)
+    kernel = torch.einsum("cne,cun->eu", near.field, spread.unflatten(1, (cells, -1)))
+    around = torch.as_tensor(cell * np.arange(-1, cells + 2))
+    source = travelling_source(around, torch.as_tensor(times), torch.as_tensor(velocity), action_potential)
+    return kernel @ fourth_order(source).float()
+
+
+def _slopes(
+    field: UnitField,
+    origin: Float[Array, " fibre"],
+    semi_lengths: list[Float[Array, " fibre"]],
+    edges: Float[Array, " edge"],
+) -> Float[Tensor, "fibre cell node"]:
+    """Return what turns values at the nodes into minus their windowed changes over cells from end-plates.
+
+    Changes proximal and distal of an end-plate are those with the distance from it, and add up.
+    """
+    operator = torch.zeros(len(origin), len(edges) - 1, len(field.positions))
     middles = torch.as_tensor((edges[1:] + edges[:-1]) / 2)
-    operator = torch.zeros(len(origin), len(field.slices), cells)
     for side, semi_length in zip((-1, 1), semi_lengths, strict=True):
-        z = np.interp(origin[:, None] + side * edges, field.arc_length, field.slices)
-        along = torch.diff(_interpolation(field.slices, z), dim=-1) / cell
-        window = tukey_window(middles, torch.as_tensor(semi_length)[:, None])
-        operator -= along * window[:, None].float()
-    spread = torch.einsum("fc,fsu->csu", field.coefficients, operator)
-    kernel = torch.einsum("cse,csu->eu", field.field, spread)
-    source = travelling_source(
-        torch.as_tensor(edges), torch.as_tensor(times), torch.as_tensor(conduction_velocity)
-    )
-    return source_strength() * kernel @ source.float()
-
-
-def _interpolation(
-    nodes: Float[Array, " node"], at: Float[Array, "fibre edge"]
-) -> Float[Tensor, "fibre node edge"]:
-    """Return cubic interpolation from nodes to places as a dense matrix per fibre."""
-    index, weight = lagrange(nodes, at.ravel(), 3)
-    shape = (*at.shape, 4)
-    dense = torch.zeros(at.shape[0], at.shape[1], len(nodes))
-    dense.scatter_(2, torch.as_tensor(index.reshape(shape)), torch.as_tensor(weight.reshape(shape)).float())
-    return dense.transpose(1, 2)
+        at = field.position_of(origin[:, None] + side * edges)
+        found, given = lagrange(field.positions, at.ravel(), 3)
+        index, weight = (torch.as_tensor(v.reshape(*at.shape, 4)) for v in (found, given))
+        window = tukey_window(middles, torch.as_tensor(semi_length)[:, None])[..., None]
+        operator.scatter_add_(2, index[:, 1:], (-window * weight[:, 1:]).float())
+        operator.scatter_add_(2, index[:, :-1], (window * weight[:, :-1]).float())
+    return operator

@@ -20,6 +20,7 @@ from numerical.fibres import MuscleRegions, layout, muscle_regions, place_fibres
 from numerical.lead_field import LeadField, lead_field
 from numerical.motor_units import territory_radius
 from numerical.muap import muap, unit_field
+from numerical.skin import LimbSkin
 
 Array = NDArray[np.float64]
 SPLITS = ("train", "validation", "held_out_units", "held_out_conductors")
@@ -157,7 +158,7 @@ def simulate_conductor(settings: CorpusSettings, conductor: int) -> dict[str, ND
     field = lead_field(
         mesh(limb, settings.resolution),
         conductivities,
-        electrode_array(settings.array),
+        electrode_array(settings.array, LimbSkin(limb)),
         tolerance=settings.solver_tolerance,
     )
     regions = muscle_regions(limb)

@@ -67,9 +67,12 @@ def test_every_condition_is_stored_with_its_unit(stored):
 
 def test_stored_lead_field_explains_the_stored_amplitude(stored):
     # A unit's MUAP is its lead field's slope times number of fibres and source: the electrode that sees
-    # the steepest lead field must see a MUAP among the largest.
+    # the steepest lead field along the fibres must see a MUAP among the largest.
     dataset = open_corpus(stored)
-    slope = np.abs(np.diff(dataset["lead_field"].values, axis=-1)).max(-1).reshape(6, -1)
+    position = dataset["position"].values[1:] - dataset["fibre_centre"].values[:, None]
+    along = np.abs(position) < dataset["fibre_length"].values[::2, None] / 2
+    slope = np.abs(np.diff(dataset["lead_field"].values, axis=-1))
+    slope = (slope * along[:, None, None]).max(-1).reshape(6, -1)
     peak = np.abs(dataset["muap"].values[::2]).max(-1).reshape(6, -1)
     for unit_slope, unit_peak in zip(slope, peak, strict=True):
         assert np.corrcoef(unit_slope, unit_peak)[0, 1] > 0.8
@@ -177,7 +180,9 @@ def test_script_writes_a_corpus_on_two_workers_and_refuses_bad_input_in_one_line
     assert done.returncode == 0, done.stderr
     found = open_corpus(path)
     again = simulate_conductor(TINY, 1)
-    np.testing.assert_array_equal(found["muap"].values[-6:], again["muap"])
+    # Another number of threads adds float32 numbers up in another order: 1e-7 of the largest, a few times.
+    atol = 1e-6 * np.abs(again["muap"]).max()
+    np.testing.assert_allclose(found["muap"].values[-6:], again["muap"], rtol=0, atol=atol)
 
     refused = run("--output", path, *counts, *tiny)
     assert refused.returncode == 2

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from numerical.anatomy.forearm import forearm
 from numerical.anatomy.limb import Limb
+from numerical.fibre_paths import PennateSettings, pennate_paths
 from numerical.fibres import layout, muscle_regions
-from numerical.motor_units import PoolSettings, motor_unit_pool, territory_radius
+from numerical.motor_units import PoolSettings, motor_unit_pool, pool_of_paths, ranked, territory_radius
 
 LIMB = forearm()
 REGIONS = muscle_regions(LIMB)
@@ -98,3 +100,75 @@ def test_a_limb_without_muscles_has_no_regions():
 def test_territories_are_shares_of_the_muscle():
     radius = territory_radius(REGIONS, FCU, 0.25)
     assert np.pi * radius**2 / np.pi == pytest.approx(0.25 * REGIONS.area_share(FCU))
+
+
+@pytest.mark.parametrize("bias", [0.4, 0.8])
+def test_later_units_lie_nearer_to_the_skin_where_asked(bias):
+    # The rank correlation of normal numbers correlated by r is 6 / pi asin(r / 2) (Pearson 1907); over 600
+    # units it scatters by 1 / sqrt(600), and four of those are passed once in 16 000 seeds.
+    settings = PoolSettings(motor_units=600, smallest=1, largest=2, superficial_bias=bias)
+    pool = motor_unit_pool(REGIONS, FCU, settings, np.random.default_rng(8))
+    found = spearmanr(np.arange(600), np.hypot(*pool.centre.T)).statistic
+    assert found == pytest.approx(6 / np.pi * np.arcsin(bias / 2), abs=4 / np.sqrt(600))
+
+
+def test_a_bias_moves_units_and_no_fibres():
+    plain, biased = (
+        motor_unit_pool(
+            REGIONS, FCU, SMALL.model_copy(update={"superficial_bias": b}), np.random.default_rng(5)
+        )
+        for b in (0.0, 0.6)
+    )
+    order = np.lexsort(plain.centre.T), np.lexsort(biased.centre.T)
+    np.testing.assert_array_equal(plain.centre[order[0]], biased.centre[order[1]])
+    assert (plain.centre != biased.centre).any()
+
+
+def test_a_full_bias_sorts_units(rng):
+    values = rng.normal(size=50)
+    np.testing.assert_array_equal(values[ranked(values, 1.0, rng)], np.sort(values))
+
+
+@pytest.fixture
+def pennate(rng):
+    settings = PennateSettings(pennation=0.3, thickness=0.01, length=0.1, width=0.04)
+    return pennate_paths(settings, (0, 0, 0), (0, 0, 1), (1, 0, 0), 1500, rng)
+
+
+def test_units_of_paths_share_all_fibres_by_size(pennate, rng):
+    pool = pool_of_paths(pennate, SMALL, rng)
+    count = np.bincount(pool.unit, minlength=SMALL.motor_units)
+    assert count.min() >= 1
+    assert count.sum() == 1500
+    assert count[-13:].sum() > 4 * count[:13].sum()
+    # The muscle's cross-section is its aponeurosis seen along the fibres, less what its hull cuts off.
+    area = 0.1 * np.sin(0.3) * 0.04
+    assert np.pi * pool.territory_radius[-1] ** 2 == pytest.approx(0.5 * area, rel=0.03)
+
+
+def test_places_of_paths_are_distances_across_the_fibres(pennate, rng):
+    pool = pool_of_paths(pennate, SMALL, rng)
+    start = pennate.points[:, 0]
+    along = pennate.points[0, -1] - start[0]
+    along /= np.linalg.norm(along)
+    apart = start - start[0]
+    across = np.linalg.norm(apart - np.outer(apart @ along, along), axis=1)
+    np.testing.assert_allclose(np.hypot(pool.x - pool.x[0], pool.y - pool.y[0]), across, atol=1e-9)
+
+
+def test_units_of_paths_need_fibres_and_a_side_for_a_bias(pennate, rng):
+    with pytest.raises(ValueError, match="at least one"):
+        pool_of_paths(pennate.of(np.arange(20)), SMALL, rng)
+    biased = SMALL.model_copy(update={"superficial_bias": 0.4})
+    with pytest.raises(ValueError, match="outward"):
+        pool_of_paths(pennate, biased, rng)
+
+
+def test_a_full_bias_sorts_units_of_paths_by_how_far_out_they_lie(pennate, rng):
+    outward = np.array([1.0, 0.0, 0.0])
+    pool = pool_of_paths(pennate, SMALL.model_copy(update={"superficial_bias": 1.0}), rng, outward)
+    along = pennate.points[0, -1] - pennate.points[0, 0]
+    across = outward - (outward @ along) / (along @ along) * along
+    places = np.stack([pool.x, pool.y], -1)
+    fibre = np.linalg.norm(places[:, None] - pool.centre, axis=-1).argmin(0)
+    assert (np.diff(pennate.points[fibre, 0] @ across) > 0).all()
