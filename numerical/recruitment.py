@@ -1,14 +1,16 @@
 """Excitation of a muscle to the discharge times of its motor units.
 
 Size-ordered recruitment, linear rate coding and variable intervals after Fuglevand, Winter, Patla
-1993 (Journal of Neurophysiology 70(6)). Excitation runs from 0 to 1, the maximum. Unit 0 is the
-smallest and the first to be recruited.
+1993 (Journal of Neurophysiology 70(6)); saturating rate coding after Fuglevand, Lester, Johns 2015
+(Journal of Neurophysiology 113(5)). Excitation runs from 0 to 1, the maximum. Unit 0 is the smallest
+and the first to be recruited.
 """
 
 import math
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
+from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -34,6 +36,16 @@ class RecruitmentSettings(BaseModel):
     )
     first_peak_rate: float = Field(40.0, gt=0, le=100, description="Peak rate of the first unit, Hz")
     last_peak_rate: float = Field(30.0, gt=0, le=100, description="Peak rate of the last unit, Hz")
+    rate_coding: Literal["linear", "saturating"] = Field(
+        "linear", description="How rates rise from minimum to peak: at one gain for all, or ever slower"
+    )
+    saturation: float = Field(
+        0.1,
+        gt=0,
+        allow_inf_nan=False,
+        description="Excitation above threshold by which a saturating rate has risen 63 % of the way to "
+        "its peak, part of the maximum; unused by linear rate coding",
+    )
     inter_spike_variability: float = Field(
         1 / 6,
         ge=0,
@@ -60,7 +72,7 @@ class RecruitmentSettings(BaseModel):
 
     @property
     def gain(self) -> float:
-        """Rise of every unit's rate with excitation [Hz per unit of excitation].
+        """Rise of every unit's rate with excitation in linear rate coding [Hz per unit of excitation].
 
         All units share it, as in the source; the last unit reaches its peak at full excitation, and
         earlier units sooner.
@@ -68,7 +80,7 @@ class RecruitmentSettings(BaseModel):
         return (self.last_peak_rate - self.last_minimum_rate) / (1 - self.full_recruitment)
 
 
-def recruitment_thresholds(n_units: int, settings: RecruitmentSettings) -> Array:
+def recruitment_thresholds(n_units: int, settings: RecruitmentSettings) -> Float[Array, " unit"]:
     """Return the excitation [1] at which each unit starts to discharge, shape [unit], increasing.
 
     Exponential: many units of low threshold and few of high threshold. The last unit's threshold is
@@ -82,25 +94,37 @@ def recruitment_thresholds(n_units: int, settings: RecruitmentSettings) -> Array
     return settings.full_recruitment * np.exp(math.log(settings.recruitment_range) * rank)
 
 
-def discharge_rates(excitation: ArrayLike, thresholds: ArrayLike, settings: RecruitmentSettings) -> Array:
-    """Return each unit's discharge rate [Hz], shape [unit, frame].
+def discharge_rates(
+    excitation: ArrayLike, thresholds: ArrayLike, settings: RecruitmentSettings
+) -> Float[Array, "unit frame"]:
+    """Return each unit's discharge rate [Hz], zero below the unit's threshold.
 
-    Zero below the threshold; from there the unit's minimum rate plus settings.gain times the excess
-    of excitation, up to its peak rate. Minimum and peak rates change linearly with the threshold
-    from the first to the last unit of a pool.
+    With e the excess of excitation over the threshold, the rate above it is, by settings.rate_coding,
 
-    excitation: 0 ... 1, shape [frame].
+        linear       minimum + gain e, up to the peak
+        saturating   minimum + (peak - minimum) (1 - exp(-e / saturation))
+
+    The first is that of Fuglevand, Winter, Patla 1993. The second is the steep rise that levels off
+    below the rates a motor neuron could reach, found in most human units (Monster, Chan 1977; Fuglevand,
+    Lester, Johns 2015), with one constant more than the linear one. Minimum and peak rates change
+    linearly with the threshold from the first to the last unit of a pool.
+
+    excitation: 0 ... 1, shape [frame] for all units or [unit, frame] for each its own.
     thresholds: excitation [1], shape [unit], as from recruitment_thresholds.
 
-    Raises ValueError if excitation is not within 0 ... 1.
+    Raises ValueError if excitation is not within 0 ... 1, or its units are not those of thresholds.
     """
-    excitation = _checked_excitation(excitation)
     threshold = np.asarray(thresholds, dtype=np.float64)[:, None]
+    excitation = _checked_excitation(excitation, len(threshold))
     first = settings.full_recruitment / settings.recruitment_range
     place = (threshold - first) / (settings.full_recruitment - first)
     minimum = settings.first_minimum_rate + place * (settings.last_minimum_rate - settings.first_minimum_rate)
     peak = settings.first_peak_rate + place * (settings.last_peak_rate - settings.first_peak_rate)
-    rate = np.minimum(minimum + settings.gain * (excitation - threshold), peak)
+    excess = np.maximum(excitation - threshold, 0.0)
+    if settings.rate_coding == "linear":
+        rate = np.minimum(minimum + settings.gain * excess, peak)
+    else:
+        rate = minimum - (peak - minimum) * np.expm1(-excess / settings.saturation)
     return np.where(excitation >= threshold, rate, 0.0)
 
 
@@ -110,8 +134,8 @@ def discharge_times(
     n_units: int,
     settings: RecruitmentSettings,
     rng: np.random.Generator,
-) -> tuple[Array, NDArray[np.int64]]:
-    """Return when [s] which unit [index] discharges, both [discharge], sorted by time.
+) -> tuple[Float[Array, " discharge"], Int[NDArray[np.int64], " discharge"]]:
+    """Return when [s] which unit [index] discharges, sorted by time.
 
     Each unit's rate is integrated over time to a phase that grows by one per mean interval, and the
     unit discharges where its phase passes the partial sums of random intervals of mean one (time
@@ -120,26 +144,29 @@ def discharge_times(
     normal distribution of the source. The first is cut at a random part. Phase stands still while a
     unit rests. A discharge that would follow another by less than the refractory interval waits.
 
-    excitation: 0 ... 1, shape [frame]; frame i holds from i / frame_rate to (i + 1) / frame_rate.
+    excitation: 0 ... 1, shape [frame] for all units or [unit, frame] for each its own, as from
+        common_drive.fluctuating_excitation; frame i holds from i / frame_rate to (i + 1) / frame_rate.
     frame_rate: Hz.
     rng: gives each unit a stream of its own, which depends neither on the number of units nor on
         the excitation; give each muscle a generator of its own (rng.spawn).
 
-    Raises ValueError if excitation is not within 0 ... 1, or frame_rate or n_units not positive.
+    Raises ValueError if excitation is not within 0 ... 1 or not of n_units units, or frame_rate or
+    n_units not positive.
     """
-    excitation = _checked_excitation(excitation)
+    thresholds = recruitment_thresholds(n_units, settings)
+    excitation = _checked_excitation(excitation, n_units)
     if not 0 < frame_rate < math.inf:
         raise ValueError(f"frame_rate is {frame_rate!r}; it must be positive and finite")
-    thresholds = recruitment_thresholds(n_units, settings)
     streams = rng.spawn(n_units)
-    edges = np.arange(excitation.size + 1) / frame_rate
+    edges = np.arange(excitation.shape[-1] + 1) / frame_rate
     phase = np.zeros(edges.size)
     trains = []
-    for threshold, stream in zip(thresholds, streams, strict=True):
-        if threshold > excitation.max():
+    of_units = np.broadcast_to(excitation, (n_units, excitation.shape[-1]))
+    for threshold, its_excitation, stream in zip(thresholds, of_units, streams, strict=True):
+        if threshold > its_excitation.max():
             trains.append(np.empty(0))
             continue
-        rate = discharge_rates(excitation, [threshold], settings)[0]
+        rate = discharge_rates(its_excitation, [threshold], settings)[0]
         np.cumsum(rate / frame_rate, out=phase[1:])
         passed = _renewals(phase[-1], settings.inter_spike_variability, stream)
         train = _refractory(np.interp(passed, phase, edges), settings.refractory_interval)
@@ -148,6 +175,34 @@ def discharge_times(
     unit = np.repeat(np.arange(n_units), [train.size for train in trains])
     order = np.argsort(time, kind="stable")
     return time[order], unit[order]
+
+
+def checked_discharges(
+    discharge_time: ArrayLike, discharge_unit: ArrayLike, n_units: int, duration: float
+) -> tuple[Float[Array, " discharge"], Int[NDArray[np.int64], " discharge"]]:
+    """Return times [s] and units of discharges as arrays, in the order given.
+
+    Raises ValueError if duration is not positive, times and units differ in number, a time does not lie
+    within 0 to duration [s], or a unit is not one of n_units.
+    """
+    if not 0 < duration < math.inf:
+        raise ValueError(f"duration is {duration!r}; it must be positive and finite")
+    time, unit = np.asarray(discharge_time, dtype=np.float64), np.asarray(discharge_unit)
+    if time.ndim != 1 or time.shape != unit.shape:
+        raise ValueError(
+            f"discharge_time {time.shape} and discharge_unit {unit.shape} must both be [discharge]"
+        )
+    if not time.size:
+        return time, unit.astype(np.int64)
+    outside = ~((time >= 0) & (time < duration))
+    if outside.any():
+        raise ValueError(f"discharge_time holds {time[outside][0]:g} s; it must lie in 0 to {duration:g} s")
+    if not np.issubdtype(unit.dtype, np.integer):
+        raise ValueError(f"discharge_unit holds {unit.dtype}; it must hold whole numbers")
+    unknown = (unit < 0) | (unit >= n_units)
+    if unknown.any():
+        raise ValueError(f"discharge_unit holds {unit[unknown][0]}; there are {n_units} units")
+    return time, unit.astype(np.int64)
 
 
 def _renewals(end: float, variability: float, rng: np.random.Generator) -> Array:
@@ -169,13 +224,16 @@ def _refractory(time: Array, interval: float) -> Array:
     return np.maximum.accumulate(time - earliest) + earliest
 
 
-def _checked_excitation(excitation: ArrayLike) -> Array:
-    """Return excitation as an array [frame], or raise ValueError if it is not within 0 ... 1."""
+def _checked_excitation(excitation: ArrayLike, units: int) -> Float[Array, "*unit frame"]:
+    """Return excitation [frame] or [unit, frame], or raise ValueError if it is not within 0 ... 1."""
     array = np.asarray(excitation, dtype=np.float64)
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"excitation has shape {array.shape}; it must be [frame], not empty")
+    if array.ndim not in (1, 2) or array.size == 0 or array.shape[:-1] not in ((), (units,)):
+        raise ValueError(
+            f"excitation has shape {array.shape}; it must be [frame] or [unit, frame] of {units} units, "
+            "not empty"
+        )
     outside = ~((array >= 0) & (array <= 1))
     if outside.any():
-        frame = int(outside.argmax())
-        raise ValueError(f"excitation is {array[frame]:g} at frame {frame}; it must be 0 to 1")
+        place = np.unravel_index(int(outside.argmax()), array.shape)
+        raise ValueError(f"excitation is {array[place]:g} at frame {place[-1]}; it must be 0 to 1")
     return array

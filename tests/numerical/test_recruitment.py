@@ -61,6 +61,67 @@ def test_the_last_unit_reaches_its_peak_only_at_full_excitation():
     assert rate[0] < rate[1] == pytest.approx(SETTINGS.last_peak_rate)
 
 
+SATURATING = RecruitmentSettings(rate_coding="saturating", saturation=0.1)
+
+
+def test_saturating_rates_run_from_the_same_minimum_towards_the_same_peak():
+    threshold = recruitment_thresholds(UNITS, SETTINGS)
+    at_threshold = np.diag(discharge_rates(threshold, threshold, SATURATING))
+    np.testing.assert_array_equal(at_threshold, np.diag(discharge_rates(threshold, threshold, SETTINGS)))
+    # The first unit has 0.985 of excitation to rise, 10 times the constant, the last 0.25, 2.5 times.
+    rate = discharge_rates([1.0], threshold, SATURATING)[:, 0]
+    assert rate[0] == pytest.approx(40, abs=30 * np.exp(-9.8))
+    assert rate[-1] == pytest.approx(30 - 25 * np.exp(-2.5))
+    one_constant_on = discharge_rates([threshold[0] + 0.1], threshold[:1], SATURATING)[0, 0]
+    assert one_constant_on == pytest.approx(10 + 30 * (1 - np.exp(-1)))
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, SATURATING])
+def test_rates_rise_ever_less_with_excitation_and_keep_the_order_of_recruitment(settings):
+    """Rates rise steeply first and level off (Monster, Chan 1977; Fuglevand, Lester, Johns 2015), and
+    earlier units stay faster (De Luca, Hostage 2010)."""
+    threshold = recruitment_thresholds(UNITS, settings)
+    excitation = np.linspace(0, 1, 501)
+    rate = discharge_rates(excitation, threshold, settings)
+    active = excitation >= threshold[:, None]
+    assert (rate[~active] == 0).all()
+    since = active[:, 1:] & active[:, :-1]
+    slope = np.diff(rate, axis=1)
+    assert (slope[since] >= 0).all()
+    assert (np.diff(slope, axis=1)[since[:, :-1] & since[:, 1:]] <= 1e-9).all()
+    both = active[1:] & active[:-1]
+    assert (np.diff(rate, axis=0)[both] <= 1e-9).all()
+
+
+def test_only_saturating_rates_slow_down_before_their_peak():
+    excitation = 0.3 + np.array([0.0, 0.05, 0.1, 0.15])
+    for settings, slows in ((SETTINGS, False), (SATURATING, True)):
+        steps = np.diff(discharge_rates(excitation, [0.29], settings)[0])
+        # Each step of half the constant is exp(-1/2) of the one before.
+        np.testing.assert_allclose(steps[1:] / steps[:-1], np.exp(-0.5) if slows else 1.0)
+
+
+def test_mean_rate_of_active_units_follows_excitation_after_full_recruitment():
+    """Past the last unit's threshold force grows by rate alone (De Luca, Hostage 2010)."""
+    threshold = recruitment_thresholds(UNITS, SETTINGS)
+    rate = discharge_rates(np.linspace(0.75, 1, 20), threshold, SETTINGS)
+    assert (rate > 0).all()
+    assert (np.diff(rate.mean(axis=0)) > 0).all()
+
+
+def test_units_follow_excitations_of_their_own():
+    excitation = np.zeros((3, 1000))
+    excitation[1] = 0.6
+    time, unit = discharge_times(excitation, RATE, 3, SETTINGS, np.random.default_rng(13))
+    assert set(unit) == {1}
+    alike = discharge_times(
+        np.broadcast_to(excitation[1], (3, 1000)), RATE, 3, SETTINGS, np.random.default_rng(13)
+    )
+    shared = discharge_times(excitation[1], RATE, 3, SETTINGS, np.random.default_rng(13))
+    np.testing.assert_array_equal(alike, shared)
+    np.testing.assert_array_equal(time, shared[0][shared[1] == 1])
+
+
 @pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("variability", [1 / 6, 0.1])
 def test_intervals_have_the_rate_and_variability_asked_for(level, variability):
@@ -191,6 +252,8 @@ def test_small_pools(units):
         (([], RATE, 3), "not empty"),
         (([0.5], 0.0, 3), "frame_rate"),
         (([0.5], RATE, 0), "n_units"),
+        ((np.full((2, 9), 0.5), RATE, 3), "of 3 units"),
+        (([[0.5, 0.5], [0.5, 1.5], [0, 0]], RATE, 3), "1.5 at frame 1"),
     ],
 )
 def test_bad_input_is_named_in_one_line(arguments, message):
@@ -208,6 +271,8 @@ def test_bad_input_is_named_in_one_line(arguments, message):
         {"inter_spike_variability": -0.1},
         {"refractory_interval": 0.05},
         {"gain": 3},
+        {"rate_coding": "quadratic"},
+        {"saturation": 0},
     ],
 )
 def test_impossible_settings_are_refused(settings):
@@ -216,5 +281,5 @@ def test_impossible_settings_are_refused(settings):
 
 
 def test_settings_round_trip():
-    settings = RecruitmentSettings(recruitment_range=30, inter_spike_variability=0.1)
+    settings = RecruitmentSettings(recruitment_range=30, rate_coding="saturating", saturation=0.2)
     assert RecruitmentSettings.model_validate_json(settings.model_dump_json()) == settings
