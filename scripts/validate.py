@@ -2,6 +2,7 @@
 
     python scripts/validate.py lead-field CASE.json OUT.npz
     python scripts/validate.py emg TRAJECTORY --muscle FCR --output DIR
+    python scripts/validate.py report --output DIR [--quick]
 
 CASE.json holds `radii_mm` {bone, muscle, fat, skin}, `conductivity` {bone, muscle_transverse,
 muscle_longitudinal, fat, skin} in S/m, `depth_mm` (list, below the muscle surface), `angle_deg` (list) and
@@ -11,12 +12,19 @@ muscle_longitudinal, fat, skin} in S/m, `depth_mm` (list, below the muscle surfa
 
 `emg` builds the EMG of one muscle in a movement twice, from generated and from simulated MUAPs of the same
 motor units under the same conditions at the same discharges, and writes comparison.json and comparison.png.
+
+`report` runs every check of the simulator's accuracy and writes report.json, with every number, and
+report.html, one page with plots. It ends with status 1 where a target is missed.
 """
 
 import io
 import json
+import logging
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +32,12 @@ import tyro
 from tyro.extras import SubcommandApp
 
 import surrogate
-from numerical.anatomy import cylinder_mesh
+from numerical import report
 from numerical.anatomy.cylinder import LayeredCylinder
-from numerical.electrodes import Electrodes
-from numerical.lead_field import lead_field
+from numerical.anatomy.forearm import ForearmResolution
+from numerical.checks import consistency, convergence, cylinder, imported, physiology
 from numerical.motor_units import PoolSettings
+from numerical.validation import mesh_around, simulated_potential
 from surrogate import plots
 from surrogate.checkpoint import replace_file
 from surrogate.movement import population
@@ -38,6 +47,7 @@ from surrogate.movement.simulation import SimulationSettings, array_settings, si
 from surrogate.movement.trajectory import read_trajectory
 
 app = SubcommandApp()
+Checks = dict[str, Callable[[], report.Check]]
 KEYS = {"radii_mm", "conductivity", "depth_mm", "angle_deg", "z_mm"}
 
 
@@ -77,15 +87,8 @@ def compare_lead_field(case: tyro.conf.Positional[Path], out: tyro.conf.Position
             f"{case}: depth_mm must lie in the muscle, 0 to {1e3 * thickness:g} mm, got {given['depth_mm']}"
         )
     start = time.perf_counter()
-    cover = layers.skin_radius - layers.muscle_radius
-    mesh = cylinder_mesh.mesh(
-        layers, cover + depth.min(), np.abs(z).max(), given.get("max_vertices", 300_000)
-    )
-    electrode = Electrodes(np.zeros(1), np.zeros(1), radius=0.0)
-    field = lead_field(mesh, cylinder_mesh.conductivities(layers), electrode)
-    radius, around, along = np.meshgrid(layers.muscle_radius - depth, angle, z, indexing="ij")
-    places = np.stack([radius * np.cos(around), radius * np.sin(around), along], axis=-1)
-    potential = field.at(places.reshape(-1, 3), order=3)[0].reshape(radius.shape)
+    mesh = mesh_around(layers, depth, z, given.get("max_vertices", 300_000))
+    potential = simulated_potential(layers, mesh, depth, angle, z)
     content = io.BytesIO()
     np.savez(
         content,
@@ -154,6 +157,82 @@ def compare_emg(
     replace_file(output / "comparison.png", picture.getvalue())
     replace_file(output / "comparison.json", (json.dumps(scores, indent=1) + "\n").encode())
     print(json.dumps(scores, indent=1))
+
+
+def accuracy_checks(quick: bool, seed: int, cylinders: int, vertices: int) -> Checks:
+    """Return the checks of the report by name, ready to run.
+
+    quick: on few cases and coarse forearms, without what takes minutes: the finer mesh of a forearm, which
+    also takes 4 GB, and meshing imported limbs.
+    """
+    resolution = ForearmResolution(angles=64, slice_spacing=0.004) if quick else ForearmResolution()
+    checks: Checks = {
+        "lead-field": partial(cylinder.lead_field_check, cylinders, seed, vertices),
+        "single-fibre": partial(cylinder.single_fibre_check, 1 if quick else cylinders, seed, vertices),
+        "order": partial(cylinder.order_check, 5_000, (1, 2, 3)),
+        "convergence": partial(convergence.convergence_check, resolution, 2, seed),
+        "imported": partial(imported.imported_check, resolution),
+        "equations": partial(consistency.equations_check, resolution),
+        "source": consistency.source_check,
+        "sum": partial(consistency.sum_check, resolution),
+        "depth": partial(physiology.depth_check, resolution),
+        "spectrum": partial(physiology.spectrum_check, resolution),
+        "duration": partial(physiology.duration_check, resolution),
+        "crosstalk": partial(physiology.crosstalk_check, resolution),
+        "excitation": partial(physiology.excitation_check, resolution, seed),
+    }
+    if quick:
+        why = "takes minutes; run without --quick"
+        checks |= {check.NAME: partial(check.skipped, why) for check in (convergence, imported)}
+    return checks
+
+
+@app.command(name="report")
+def report_accuracy(
+    output: Path,
+    quick: bool = False,
+    only: str = "",
+    seed: int = 0,
+    cylinders: int | None = None,
+    vertices: int = 300_000,
+) -> None:
+    """Every check of the simulator's accuracy, as report.json and report.html.
+
+    Args:
+        output: Folder for the two files.
+        quick: Two minutes instead of twenty: fewer cases, coarser forearms, no finer mesh, no imports.
+        only: Names of the checks to run, with commas between them; all by default.
+        seed: Of random cylinders, units and discharges.
+        cylinders: Random cylinders to compare with; 10, or 2 with --quick.
+        vertices: Most vertices of a cylinder's mesh.
+    """
+    count = cylinders if cylinders is not None else 2 if quick else 10
+    if count < 1:
+        raise ValueError(f"--cylinders is {count}; at least 1 is needed")
+    checks = accuracy_checks(quick, seed, count, vertices)
+    names = [name.strip() for name in only.split(",")] if only else list(checks)
+    unknown = [name for name in names if name not in checks]
+    if unknown:
+        raise ValueError(f"--only has {', '.join(map(repr, unknown))}; the checks are {', '.join(checks)}")
+    logging.basicConfig(stream=sys.stdout, format="%(message)s")
+    logging.getLogger("numerical").setLevel(logging.INFO)
+    done = []
+    for place, name in enumerate(names, 1):
+        print(f"[{place}/{len(names)}] {name}", flush=True)
+        start = time.perf_counter()
+        try:
+            check = checks[name]()
+        except RuntimeError as error:  # a solve that does not converge fails its check and no other
+            check = report.Check(name=name, title=name, what="", stopped=str(error))
+        check = replace(check, seconds=time.perf_counter() - start)
+        done.append(check)
+        print(f"  {report.STATUS[check.passed]} in {check.seconds:.0f} s: {check.summary}", flush=True)
+    settings = {"quick": quick, "only": only, "seed": seed, "cylinders": count, "vertices": vertices}
+    report.write(output, done, settings)
+    failed = [check.name for check in done if check.passed is False]
+    print(f"{output / 'report.html'}: " + (f"failed: {', '.join(failed)}" if failed else "no target missed"))
+    if failed:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Checks of the simulator: against exact solutions, finer meshes, other formulations and physiology."""

@@ -1,0 +1,139 @@
+"""A forearm exported and imported again turned into the change of its MUAPs."""
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import yaml
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from numerical.anatomy.forearm import ARRAY_CENTRE, forearm, mesh
+from numerical.anatomy.imported import TetrahedralMesh
+from numerical.anatomy.limb import Limb
+from numerical.anatomy.mesh_skin import MeshSkin
+from numerical.anatomy.mesher import INSTALL, MeshResolution
+from numerical.anatomy.segment import LimbResolution
+from numerical.anatomy.surfaces import SurfaceDescription, import_surfaces
+from numerical.anatomy.voxels import VoxelDescription, import_image
+from numerical.conductor import Conductivities
+from numerical.electrodes import ArraySettings, electrode_array
+from numerical.export import export_surfaces, export_voxels
+from numerical.fibre_paths import FibrePaths, swept_paths
+from numerical.fibres import Fibres, muscle_regions
+from numerical.lead_field import LeadField, lead_field
+from numerical.muap import muap, unit_field_along
+from numerical.report import COLOURS, MARKS, Check, Plot, Quantity, new_figure, plain_axes
+from numerical.skin import LimbSkin
+
+log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+
+NAME, TITLE = "imported", "Imported anatomy against the parametric one"
+MUSCLES = ("FCU", "FCR", "BRD", "ECU")  # few, for surfaces to be few; they fill the whole forearm
+ARRAY = ArraySettings(rows=5, columns=8)
+RESOLUTION = MeshResolution(fine_from=0.05, fine_to=0.14)
+PACKAGES = ("pytetwild", "pyvista", "trimesh", "nibabel")
+COUNT = 40  # fibres of each unit
+TIMES = np.arange(96) / 2048  # s
+VELOCITY = 4.0  # m/s
+MOST_CHANGE = 5.0  # %
+
+
+def imported_check(resolution: LimbResolution) -> Check:
+    """Return the check that a forearm gives the same MUAPs when it comes from files.
+
+    resolution: of the parametric forearm.
+    """
+    missing = [package for package in PACKAGES if find_spec(package) is None]
+    if missing:
+        return skipped(f"needs {', '.join(missing)}: {INSTALL}")
+    limb = forearm()
+    limb = replace(limb, muscles=tuple(m for m in limb.muscles if m.name in MUSCLES))
+    units = [_paths(limb, index) for index in range(len(limb.muscles))]
+    electrodes = electrode_array(ARRAY, LimbSkin(limb))
+    expected = _muaps(lead_field(mesh(limb, resolution), Conductivities(), electrodes), units)
+    change, vertices = {}, {}
+    ways: dict[str, Callable[[Limb, Path], TetrahedralMesh]] = {
+        "surfaces": _through_surfaces,
+        "voxels": _through_voxels,
+    }
+    for way, imported_through in ways.items():
+        start = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            found = imported_through(limb, Path(folder))
+        log.info("  %s to %d vertices, %.0f s", way, found.vertices, time.perf_counter() - start)
+        field = lead_field(found, Conductivities(), electrode_array(ARRAY, MeshSkin(found)))
+        muaps = _muaps(field, units)
+        change[way] = (
+            100 * np.linalg.norm(muaps - expected, axis=(1, 2)) / np.linalg.norm(expected, axis=(1, 2))
+        )
+        vertices[way] = found.vertices
+    names = [muscle.name for muscle in limb.muscles]
+    figure = new_figure(2.6)
+    axes = figure.subplots()
+    for index, (way, values) in enumerate(change.items()):
+        axes.plot(np.arange(len(names)), values, MARKS[index], color=COLOURS[index], label=way)
+    axes.axhline(MOST_CHANGE, color="0.3", ls="--", lw=1, label=f"target, {MOST_CHANGE:g} %")
+    axes.set_xticks(np.arange(len(names)), names)
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    plain_axes(axes, "muscle of the unit", "change of the MUAP (%)")
+    return Check(
+        name=NAME,
+        title=TITLE,
+        what=f"A forearm with {len(names)} muscles written as closed surfaces and as a labelled image, "
+        "meshed again from these files with fibre directions from a Laplace solution, and solved.",
+        measure=f"Norm over electrodes and time of the difference of the MUAP of {COUNT} fibres in each "
+        "muscle from that of the parametric forearm, over the norm of the latter; fibres run on the same "
+        "paths.",
+        source="At most 5 %, the sum of what both meshes' own discretisation, the voxels and the fibre "
+        "directions cost.",
+        quantities=[
+            *(
+                Quantity(f"largest change, {w}", float(c.max()), "%", at_most=MOST_CHANGE)
+                for w, c in change.items()
+            ),
+            *(Quantity(f"vertices, {w}", count) for w, count in vertices.items()),
+        ],
+        plots=(Plot(figure, "Change of the MUAP of a unit of each muscle, by the kind of file."),),
+        data={"muscle": names, "change_percent": change},
+    )
+
+
+def skipped(reason: str) -> Check:
+    """Return the check, not run."""
+    return Check(name=NAME, title=TITLE, what="MUAPs of a forearm that comes from files.", not_run=reason)
+
+
+def _through_surfaces(limb: Limb, folder: Path) -> TetrahedralMesh:
+    text = export_surfaces(limb, folder).read_text()
+    return import_surfaces(SurfaceDescription(**yaml.safe_load(text), resolution=RESOLUTION), folder)
+
+
+def _through_voxels(limb: Limb, folder: Path) -> TetrahedralMesh:
+    text = export_voxels(limb, folder / "limb.nii.gz").read_text()
+    return import_image(VoxelDescription(**yaml.safe_load(text), resolution=RESOLUTION), folder)
+
+
+def _paths(limb: Limb, muscle: int) -> FibrePaths:
+    """Return the paths of a unit's fibres in a muscle, 75 mm long below the array."""
+    rng = np.random.default_rng(muscle)
+    regions = muscle_regions(limb)
+    cx, cy = regions.sample(muscle, 1, rng)
+    x, y = regions.sample(muscle, COUNT, rng, (float(cx[0]), float(cy[0])), 0.1)
+    return swept_paths(limb, x, y, ARRAY_CENTRE - 0.035, ARRAY_CENTRE + 0.040)
+
+
+def _muaps(field: LeadField, units: list[FibrePaths]) -> Float[Array, "unit electrode time"]:
+    """Return the MUAPs [V] of units of fibres that run on given paths."""
+    ends = Fibres(*(np.full(COUNT, part) for part in (0.4, 0.005, 0.995)))
+    return np.stack(
+        [muap(unit_field_along(field, paths), ends, VELOCITY, TIMES).double().numpy() for paths in units]
+    )
