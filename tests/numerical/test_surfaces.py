@@ -154,7 +154,7 @@ def flipped(corners: np.ndarray, number: int) -> np.ndarray:
         ),
         (
             {"skin": ("skin", np.where(tube(20) == 60.0, np.nan, tube(20))), "biceps": MUSCLE},
-            r"surface skin \(skin.stl\): (holds (coordinates that are not numbers|no triangles)|cannot be read)",
+            r"surface skin \(skin.stl\): (holds (coordinates that are not|no triangles)|cannot be read)",
         ),
     ],
 )
