@@ -28,6 +28,12 @@ SPLITS = ("train", "validation", "held_out_units", "held_out_conductors")
 CONDUCTOR_CONDITIONS = tuple(c.name for c in CONDITIONS.values() if c.level == "conductor")
 Range = tuple[float, float]
 
+# 135 000 vertices, three fifths of the default. MUAPs are within 0.8 % (median) and 3 % (worst) of those of
+# a mesh with ten times as many, below what tells one unit from the next.
+RESOLUTION = ForearmResolution(
+    angles=112, muscle_rings=12, slice_spacing=0.0016, coarsening=1.3, widest_spacing=0.010
+)
+
 
 class CorpusSettings(BaseModel):
     """What a corpus samples, and how much of it. Ranges are [lowest, highest]."""
@@ -59,7 +65,7 @@ class CorpusSettings(BaseModel):
     fibre_length: Range = Field((0.7, 1.3), description="uniform, relative to the muscle's")
 
     array: ArraySettings = Field(ArraySettings(), description="electrodes")
-    resolution: ForearmResolution = Field(ForearmResolution(), description="mesh")
+    resolution: ForearmResolution = Field(RESOLUTION, description="mesh")
     samples: int = Field(96, ge=8, description="of a MUAP")
     sampling_rate: float = Field(2048.0, gt=0, description="Hz")
     solver_tolerance: float = Field(1e-3, gt=0, lt=0.1, description="relative residual of lead fields")

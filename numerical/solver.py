@@ -9,6 +9,7 @@ and where needed refined, with residuals in double precision.
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pyamg
@@ -21,9 +22,11 @@ Block = Float[Tensor, "vertex electrode"]
 Guess = Callable[[slice, Block], Block | None]
 
 # Memory of one right-hand side while its block is solved, bytes per unknown: right-hand side, solution,
-# residual and guess in double precision, eight vectors of the iteration and some four of the cycle in single.
-BYTES_PER_UNKNOWN = 4 * 8 + 12 * 4
-LARGEST_BLOCK = 16  # right-hand sides; keeps a block of 100 000 unknowns in the cache
+# residual and guess in double precision; in single, six vectors of the iteration, six of the cycle, and
+# some two of its coarser levels.
+BYTES_PER_UNKNOWN = 4 * 8 + 14 * 4
+# Right-hand sides, by device: few keep a block of 100 000 unknowns in a processor's cache, many fill a GPU.
+LARGEST_BLOCK = {"cpu": 16, "cuda": 512}
 
 # torch announces on first use that its CSR tensors are young.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support|Sparse invariant checks")
@@ -41,9 +44,29 @@ class Level:
     restriction: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Scratch:
+    """Blocks of one level that a cycle works in: fresh memory at every step would cost as much again."""
+
+    residual: Block
+    solution: Block
+    rest: Block
+    step: Block
+    residual_of_step: Block
+    total: Block
+
+    @classmethod
+    def of(cls, unknowns: int, columns: int, device: torch.device) -> Self:
+        """Return scratch memory for blocks of a size."""
+        return cls(*(torch.zeros((unknowns, columns), device=device) for _ in range(6)))
+
+
 @dataclass(frozen=True)
 class Multigrid:
-    """A symmetric V-cycle in single precision: levels and the pseudo-inverse of the coarsest matrix."""
+    """A symmetric W-cycle in single precision: levels and the pseudo-inverse of the coarsest matrix.
+
+    A V-cycle is cheaper by a fifth, but its iterations grow with the number of levels.
+    """
 
     levels: tuple[Level, ...]
     coarsest_inverse: Tensor
@@ -53,26 +76,45 @@ class Multigrid:
         """Where the hierarchy lives."""
         return self.coarsest_inverse.device
 
-    def cycle(self, residual: Block, depth: int = 0) -> Block:
-        """Return an approximate solution for a block of residuals."""
+    def workspace(self, columns: int) -> list[Scratch]:
+        """Return the memory of cycles on blocks of so many right-hand sides, finest level first."""
+        sizes = [len(level.inverse_diagonal) for level in self.levels] + [len(self.coarsest_inverse)]
+        return [Scratch.of(size, columns, self.device) for size in sizes]
+
+    def cycle(self, residual: Block, work: list[Scratch], depth: int = 0) -> Block:
+        """Return an approximate solution for a block of residuals, in the workspace until the next call."""
+        scratch = work[depth]
         if depth == len(self.levels):
-            return self.coarsest_inverse @ residual
-        level = self.levels[depth]
-        solution = _smooth(level, residual)
-        rest = torch.addmm(residual, level.matrix, solution, alpha=-1)
-        correction = self.cycle(level.restriction @ rest, depth + 1)
-        solution = torch.addmm(solution, level.prolongation, correction)
-        return solution.add_(_smooth(level, torch.addmm(residual, level.matrix, solution, alpha=-1)))
+            return torch.mm(self.coarsest_inverse, residual, out=scratch.solution)
+        level, solution, rest = self.levels[depth], scratch.solution, scratch.rest
+        _smooth(level, residual, solution, rest)
+        torch.addmm(residual, level.matrix, solution, alpha=-1, out=rest)
+        coarse = work[depth + 1].residual.addmm_(level.restriction, rest, beta=0)
+        solution.addmm_(level.prolongation, self._corrected_twice(coarse, work, depth + 1))
+        torch.addmm(residual, level.matrix, solution, alpha=-1, out=rest)
+        return solution.add_(_smooth(level, rest, scratch.step, scratch.residual_of_step))
+
+    def _corrected_twice(self, residual: Block, work: list[Scratch], depth: int) -> Block:
+        """Return what two cycles make of a block of residuals, which is overwritten."""
+        first = self.cycle(residual, work, depth)
+        if depth == len(self.levels):
+            return first
+        total = work[depth].total.copy_(first)
+        residual.addmm_(self.levels[depth].matrix, total, alpha=-1)
+        return total.add_(self.cycle(residual, work, depth))
 
 
-def _smooth(level: Level, residual: Block) -> Block:
-    """Two steps of Chebyshev iteration from zero on the upper spectrum (Saad 2003, algorithm 12.1)."""
+def _smooth(level: Level, residual: Block, step: Block, rest: Block) -> Block:
+    """Two steps of Chebyshev iteration from zero on the upper spectrum (Saad 2003, algorithm 12.1).
+
+    step, rest: memory for the result, which is returned, and for its residual.
+    """
     highest, lowest = 1.1 * level.largest_eigenvalue, 0.2 * level.largest_eigenvalue
     centre, half_width = (highest + lowest) / 2, (highest - lowest) / 2
     sigma = centre / half_width
     rho = 1 / (2 * sigma - 1 / sigma)
-    step = (residual * level.inverse_diagonal).mul_(1 / centre)
-    rest = torch.addmm(residual, level.matrix, step, alpha=-1).mul_(level.inverse_diagonal)
+    torch.mul(residual, level.inverse_diagonal, out=step).mul_(1 / centre)
+    torch.addmm(residual, level.matrix, step, alpha=-1, out=rest).mul_(level.inverse_diagonal)
     return step.mul_(1 + rho / sigma).add_(rest, alpha=2 * rho / half_width)
 
 
@@ -139,7 +181,7 @@ def solve(
     Raises ValueError for right-hand sides with a net current and for too little memory, and RuntimeError,
     with the residual, where the tolerance is not reached.
     """
-    block = block_size(stiffness.shape[0], memory)
+    block = block_size(stiffness.shape[0], memory, preconditioner.device)
     imbalance = np.abs(right_hand_sides.sum(1)) / np.abs(right_hand_sides).sum(1)
     if imbalance.max() > 1e-9:
         raise ValueError(
@@ -153,7 +195,8 @@ def solve(
     potential = torch.empty(right_hand_sides.shape[::-1], dtype=torch.float32, device=device)
     iterations, residual = 0, 0.0
     for columns in _blocks(right_hand_sides.shape[0], block):
-        b = torch.as_tensor(right_hand_sides[columns].toarray().T / scale, device=device)
+        # Row by row in memory, as sparse products want it.
+        b = torch.as_tensor(right_hand_sides[columns].T.toarray(order="C") / scale, device=device)
         start = guess(columns, potential) if guess else None
         x = torch.zeros_like(b) if start is None else start.double()
         x, used, rest = _refined(double, single, b, x, preconditioner, tolerance, max_iterations)
@@ -166,8 +209,8 @@ def solve(
     return Solution(potential, iterations, residual)
 
 
-def block_size(unknowns: int, memory: float) -> int:
-    """Return how many right-hand sides fit into `memory` bytes, at most `LARGEST_BLOCK`.
+def block_size(unknowns: int, memory: float, device: str | torch.device = "cpu") -> int:
+    """Return how many right-hand sides fit into `memory` bytes, at most the device's `LARGEST_BLOCK`.
 
     Raises ValueError where not even one does.
     """
@@ -177,7 +220,7 @@ def block_size(unknowns: int, memory: float) -> int:
             f"solver: memory is {memory / 1e6:.4g} MB; one right-hand side of {unknowns} unknowns needs "
             f"{needed / 1e6:.4g} MB"
         )
-    return min(LARGEST_BLOCK, int(memory // needed))
+    return min(LARGEST_BLOCK[torch.device(device).type], int(memory // needed))
 
 
 def _refined(
@@ -217,23 +260,28 @@ def _conjugate_gradients(
     max_iterations: int,
 ) -> tuple[Block, int]:
     """Preconditioned conjugate gradients on columns side by side, until every residual meets its goal."""
-    x, r = torch.zeros_like(b), b.clone()
-    z = preconditioner.cycle(r)
+    work = preconditioner.workspace(b.shape[1])
+    x, r, ap, product = torch.zeros_like(b), b.clone(), torch.empty_like(b), torch.empty_like(b)
+
+    def dot(u: Block, v: Block) -> Float[Tensor, " electrode"]:
+        return torch.mul(u, v, out=product).sum(0)
+
+    z = preconditioner.cycle(r, work)
     p = z.sub_(z.mean(0)).clone()
-    rz = (r * z).sum(0)
+    rz = dot(r, z)
     used = 0
     while used < max_iterations:
         used += 1
-        ap = matrix @ p
-        step = rz / (p * ap).sum(0)
+        ap.addmm_(matrix, p, beta=0)
+        step = rz / dot(p, ap)
         x.addcmul_(step, p)
         r.addcmul_(step, ap, value=-1)
-        if (torch.linalg.norm(r, dim=0) <= goal).all():
+        if (dot(r, r).sqrt() <= goal).all():
             break
-        z = preconditioner.cycle(r)
+        z = preconditioner.cycle(r, work)
         z.sub_(z.mean(0))
-        rz, previous = (r * z).sum(0), rz
-        p = torch.addcmul(z, rz / previous, p)
+        rz, previous = dot(r, z), rz
+        p.mul_(rz / previous).add_(z)
     return x, used
 
 

@@ -44,6 +44,7 @@ from numerical.lead_field import lead_field, solve_lead_field, system
 from numerical.motor_units import MotorUnitPool, PoolSettings, motor_unit_pool
 from numerical.muap import muap
 from numerical.recruitment import RecruitmentSettings, discharge_times
+from numerical.sampling import RESOLUTION as CORPUS_RESOLUTION
 from numerical.skin import LimbSkin
 
 app = SubcommandApp()
@@ -177,13 +178,14 @@ def forward(series: bool = True, published: bool = True, peer: bool = True, json
 
 
 def corpus_conductor() -> list[Result]:
-    """Time the default forearm with its 10 x 32 electrodes, from settings to lead fields."""
+    """Time a forearm as corpora mesh it with its 10 x 32 electrodes, from settings to lead fields."""
     limb = forearm()
     electrodes = electrode_array(ArraySettings(), LimbSkin(limb))
-    size = f"{mesh(limb).vertices} vertices, {len(electrodes)} electrodes"
+    size = f"{mesh(limb, CORPUS_RESOLUTION).vertices} vertices, {len(electrodes)} electrodes"
 
     def step() -> None:
-        lead_field(mesh(forearm()), Conductivities(), electrodes, tolerance=TOLERANCE)
+        meshed = mesh(forearm(), CORPUS_RESOLUTION)
+        lead_field(meshed, Conductivities(), electrodes, tolerance=TOLERANCE)
 
     total = seconds(step, 3)
     return [

@@ -171,7 +171,7 @@ def test_memory_bounds_the_block_and_not_the_result(coarse_field):
     matrix = stiffness(swept, sigma)
     hierarchy = multigrid(matrix)
     one = matrix.shape[0] * BYTES_PER_UNKNOWN
-    assert [block_size(matrix.shape[0], m * one) for m in (1, 2.5, 1000)] == [1, 2, LARGEST_BLOCK]
+    assert [block_size(matrix.shape[0], m * one) for m in (1, 2.5, 1000)] == [1, 2, LARGEST_BLOCK["cpu"]]
     together, alone = (
         solve(matrix, drive, hierarchy, tolerance=1e-6, memory=m).potential for m in (4e9, one)
     )

@@ -1,0 +1,38 @@
+"""What the README shows must run as it stands."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def shown(part: str) -> str:
+    """The one block of Python in the README that holds a part."""
+    blocks = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if part in block]
+    assert len(blocks) == 1
+    return blocks[0]
+
+
+def test_the_readme_computes_a_muap_in_fifteen_lines():
+    code = shown("place_fibres")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 15
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    potential = names["potential"].numpy()
+    assert potential.shape == (128, 96)
+    # 100 fibres of a superficial muscle give tens of microvolts, loudest on the volar side (angle 0), and
+    # nothing is left of them when the window ends.
+    peak = np.ptp(potential, axis=1)
+    assert 1e-5 < peak.max() < 1e-3
+    column = int(peak.argmax()) % 32
+    assert min(column, 32 - column) <= 5
+    assert np.abs(potential[:, -1]).max() < 0.02 * np.abs(potential).max()
+
+
+def test_the_readme_samples_the_shipped_generator():
+    names: dict = {}
+    exec(compile(shown("generator.sample"), "README.md", "exec"), names)
+    assert names["muap"].shape == (2, 10, 32, 96)
+    assert np.isfinite(np.asarray(names["muap"])).all()
