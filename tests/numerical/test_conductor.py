@@ -41,7 +41,8 @@ def test_tensors_are_positive_definite_with_the_tissues_eigenvalues():
 
 def test_muscle_conducts_best_along_its_fibres():
     corners = MESH.points[MESH.tetrahedra]
-    chosen = (MESH.tissue == "muscle") & (np.ptp(corners[..., 2], axis=1) < 6e-3)
+    # Not at the wrist, where tendons gather within a few slices.
+    chosen = (MESH.tissue == "muscle") & (corners[..., 2].max(1) < 0.2)
     direction = np.linalg.eigh(SIGMA[..., chosen].transpose(2, 0, 1))[1][:, :, -1]
     along = np.abs((direction * MESH.limb.fibre_direction(corners.mean(1)[chosen])).sum(1))
     # The mean of a triangle's chords, 5 mm long, against the tangent at a tetrahedron's centroid, 1 mm off

@@ -90,9 +90,10 @@ def test_reciprocity_with_plates(conductor, plates, fields):
 
 
 def test_the_solver_takes_every_allowed_impedance(fields):
-    # The hierarchy is that of the changed matrix: at most half as many iterations again.
+    # The hierarchy is that of the changed matrix. Plates that conduct 10 000 times better than usual tie all
+    # vertices under them into one, which no smoother sees: up to twice as many iterations, not many times.
     iterations = [field.iterations for field in fields]
-    assert max(iterations) <= 1.5 * min(iterations)
+    assert max(iterations) <= 2 * min(iterations)
 
 
 def test_points_have_no_contact(conductor, plates):
