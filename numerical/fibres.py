@@ -146,8 +146,7 @@ def even_scatter(
 
 
 def place_fibres(
-    x: Array,
-    y: Array,
+    count: int,
     *,
     fibre_centre: float,
     fibre_length: float,
@@ -160,7 +159,7 @@ def place_fibres(
 
     Lengths are in metres along z for fibres swept along a limb, in parts of the path along paths.
 
-    x, y: places of the fibres in the cross-section, which say how many there are.
+    count: how many fibres.
     fibre_centre: midway between the mean ends. fibre_length: between the mean ends.
     innervation_zone: of the mean end-plate, as a fraction of the length from the proximal end.
     end_plate_spread, fibre_end_spread: standard deviations of the end-plates and of each end.
@@ -169,7 +168,7 @@ def place_fibres(
     """
     proximal = fibre_centre - fibre_length / 2
     end_plate, proximal_offset, distal_offset = even_scatter(
-        len(x), (end_plate_spread, fibre_end_spread, fibre_end_spread), rng
+        count, (end_plate_spread, fibre_end_spread, fibre_end_spread), rng
     )
     return Fibres(
         end_plate=proximal + innervation_zone * fibre_length + end_plate,

@@ -104,8 +104,7 @@ def fibre_properties(
     for unit, rng in enumerate(of_each):
         mine = units.unit == unit
         placed = place_fibres(
-            units.x[mine],
-            units.y[mine],
+            int(mine.sum()),
             fibre_centre=centre,
             fibre_length=length,
             innervation_zone=zone[unit],

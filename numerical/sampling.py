@@ -208,8 +208,7 @@ def _simulate_unit(
             "fibre_length": kind.fibre_length * draw("fibre_length"),
         }
         fibres = place_fibres(
-            x,
-            y,
+            len(x),
             fibre_centre=settings.array.centre + fixed["fibre_centre"],
             fibre_length=drawn["fibre_length"],
             innervation_zone=drawn["innervation_zone"],

@@ -100,6 +100,7 @@ class Conditions(BaseModel):
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the conditions, in their order in arrays."""
         return tuple(item.name for item in self.items)
 
     def __len__(self) -> int:

@@ -55,6 +55,7 @@ class Journal:
             self.run.finish()
 
     def advance(self, step: int) -> None:
+        """Move the progress bar to a step."""
         self.progress.update(self.task, completed=step)
 
     def write(self, step: int, stage: str, numbers: dict[str, float]) -> None:

@@ -92,6 +92,7 @@ class Pretraining:
 
     @staticmethod
     def settings_of(settings: TrainingSettings) -> Stage:
+        """Return the part of the settings that is this stage's."""
         return settings.pretraining
 
     def __init__(self, corpus: Corpus, settings: TrainingSettings, state: State, fabric: Fabric, first: int):
@@ -111,6 +112,7 @@ class Pretraining:
                 module.set_basis(table.basis, table.components[self.train], table.log_norm[self.train])
 
     def step(self) -> dict[str, float]:
+        """Take one optimiser step and return its losses by name."""
         state, stage = self.state, self.settings.pretraining
         draw = random(self.settings.seed, state.step)
         chosen = torch.randint(len(self.train), (stage.batch_size,), generator=draw)
@@ -125,6 +127,7 @@ class Pretraining:
 
     @torch.no_grad()
     def error(self) -> float:
+        """Return the averaged weights' relative error of lead fields on the validation units."""
         return float(self._errors(self.state.average, torch.nonzero(self.validation)[:, 0]).mean())
 
     def _errors(self, generator: LeadFieldGenerator, units: Tensor) -> Tensor:
@@ -146,6 +149,7 @@ class AdversarialTraining:
 
     @staticmethod
     def settings_of(settings: TrainingSettings) -> Stage:
+        """Return the part of the settings that is this stage's."""
         return settings.adversarial
 
     def __init__(self, corpus: Corpus, settings: TrainingSettings, state: State, fabric: Fabric, first: int):
@@ -169,6 +173,7 @@ class AdversarialTraining:
             next(self.batches)
 
     def step(self) -> dict[str, float]:
+        """Take one optimiser step and return its losses by name."""
         state, settings, stage = self.state, self.settings, self.settings.adversarial
         done = state.step - self.first
         chosen = next(self.batches)
@@ -206,11 +211,13 @@ class AdversarialTraining:
 
     @torch.no_grad()
     def error(self) -> float:
+        """Return the averaged weights' mean relative L2 error on the validation MUAPs."""
         muap = self.expected(self.held)
         return float(losses.relative_l2(muap, self.held_muap).mean())
 
     @torch.no_grad()
     def expected(self, samples: Tensor) -> Tensor:
+        """Return the MUAPs [V] that the averaged weights expect from the conditions of samples."""
         parts = []
         for part in samples.split(64):
             table = self.corpus.conditions[part].to(self.fabric.device)

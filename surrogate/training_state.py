@@ -53,6 +53,7 @@ class TrainingSettings(BaseModel):
 
     @property
     def steps(self) -> int:
+        """Steps of both stages."""
         return self.pretraining.steps + self.adversarial.steps
 
 

@@ -216,8 +216,7 @@ def _unit(swept: SweptMesh) -> tuple[Array, Array, Fibres]:
     centre = regions.extent(0)[0]
     x, y = regions.sample(0, COUNT, rng, centre, 0.1)
     fibres = place_fibres(
-        x,
-        y,
+        len(x),
         fibre_centre=ARRAY_CENTRE,
         fibre_length=0.07,
         innervation_zone=0.45,

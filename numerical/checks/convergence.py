@@ -65,8 +65,7 @@ def units_of_all_muscles(limb: Limb, rng: np.random.Generator) -> list[Unit]:
             cx, cy = regions.sample(index, 1, rng)
             x, y = regions.sample(index, count, rng, (float(cx[0]), float(cy[0])), reach)
             fibres = place_fibres(
-                x,
-                y,
+                count,
                 fibre_centre=muscle.fibre_centre,
                 fibre_length=muscle.fibre_length,
                 innervation_zone=0.5,

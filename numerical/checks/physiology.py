@@ -330,8 +330,7 @@ def _muaps_of_pool(
     for unit in range(UNITS.motor_units):
         x, y = pool.fibres_of(unit)
         fibres = place_fibres(
-            x,
-            y,
+            len(x),
             fibre_centre=ARRAY_CENTRE,
             fibre_length=muscle.fibre_length,
             innervation_zone=0.5,

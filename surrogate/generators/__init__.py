@@ -24,6 +24,7 @@ class ArrayGeometry(BaseModel):
 
     @property
     def rows(self) -> int:
+        """Electrodes along the limb."""
         return len(self.row_position)
 
     @property
@@ -65,6 +66,7 @@ class Generator(nn.Module, abc.ABC):
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are."""
         return next(self.parameters()).device
 
     @torch.inference_mode()

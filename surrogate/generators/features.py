@@ -122,4 +122,5 @@ class Features(nn.Module):
         self.scale.copy_(raw.std(0, correction=0).clamp(min=1e-6))
 
     def forward(self, conditions: Float[Tensor, "batch condition"]) -> Float[Tensor, "batch feature"]:
+        """Return the features of conditions [SI], of zero mean and unit deviation in the training set."""
         return (torch.stack(list(self.raw(conditions).values()), dim=-1) - self.mean) / self.scale

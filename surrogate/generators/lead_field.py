@@ -57,6 +57,8 @@ class LeadFieldSettings(BaseModel):
 
 
 class ResidualBlock(nn.Module):
+    """Two layers whose result is added to what they got (He, Zhang, Ren, Sun 2016), normalised first."""
+
     def __init__(self, width: int, dropout: float = 0.0):
         super().__init__()
         self.norm = nn.LayerNorm(width)
@@ -64,7 +66,8 @@ class ResidualBlock(nn.Module):
         self.first = nn.Linear(width, width)
         self.second = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
+        """Return x and what the layers add to it."""
         return x + self.second(self.dropout(silu(self.first(self.norm(x)))))
 
 
@@ -129,6 +132,7 @@ class LeadFieldGenerator(Generator):
         self.log_norm_scale.copy_(log_norm.std())
 
     def check_reach(self, conditions: Float[Tensor, "batch condition"]) -> None:
+        """Raise ValueError for fibres longer from end-plate to end than the source layer reaches."""
         select = self.conditions.select
         zone, length = (select(conditions, n) for n in ("innervation_zone", "fibre_length"))
         scatter = sum(select(conditions, n) for n in ("end_plate_spread", "fibre_end_spread"))
@@ -188,6 +192,7 @@ class LeadFieldGenerator(Generator):
         latent: Float[Tensor, "batch latent"],
         conditions: Float[Tensor, "batch condition"],
     ) -> Float[Tensor, "batch row column time"]:
+        """Return MUAPs [V]; see `Generator.decode`."""
         return self._decode(latent, conditions, self.source(conditions))
 
     def encode(

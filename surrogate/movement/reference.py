@@ -64,8 +64,7 @@ class NumericalReference:
         unit = int(np.abs(self.units.conditions["fibre_centre"] - values["fibre_centre"]).argmin())
         x, y = self._at_depth(*self.units.fibres[unit], values["depth"])
         fibres = place_fibres(
-            x,
-            y,
+            len(x),
             fibre_centre=self.array.centre + values["fibre_centre"],
             fibre_length=values["fibre_length"],
             innervation_zone=values["innervation_zone"],

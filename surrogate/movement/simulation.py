@@ -79,6 +79,7 @@ class Stages:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
+        """Time what is done within, and report its beginning and end."""
         self.report(stage, 0.0)
         start = time.perf_counter()
         yield

@@ -133,8 +133,7 @@ def test_muaps_along_swept_paths_are_those_of_the_swept_limb(coarse_field, rng):
     x, y = 0.5 + 0.08 * rng.uniform(-1, 1, 12), 0.2 + 0.08 * rng.uniform(-1, 1, 12)
     ends = 0.05, 0.15
     placed = place_fibres(
-        x,
-        y,
+        len(x),
         fibre_centre=0.1,
         fibre_length=0.09,
         innervation_zone=0.45,

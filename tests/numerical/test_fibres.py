@@ -27,8 +27,7 @@ def test_scatter_has_the_stated_spreads_no_bias_and_no_correlation(rng):
 def test_end_plates_outside_their_fibres_are_refused(rng):
     with pytest.raises(ValueError, match="end-plate"):
         place_fibres(
-            np.zeros(50),
-            np.zeros(50),
+            50,
             fibre_centre=0.1,
             fibre_length=0.03,
             innervation_zone=0.2,
@@ -40,8 +39,7 @@ def test_end_plates_outside_their_fibres_are_refused(rng):
 
 def test_end_plates_and_ends_lie_about_their_means(rng):
     placed = place_fibres(
-        np.zeros(64),
-        np.zeros(64),
+        64,
         fibre_centre=0.1,
         fibre_length=0.06,
         innervation_zone=0.4,
@@ -57,8 +55,7 @@ def test_end_plates_and_ends_lie_about_their_means(rng):
 
 def test_some_fibres_are_those_fibres(rng):
     placed = place_fibres(
-        np.zeros(40),
-        np.zeros(40),
+        40,
         fibre_centre=0.1,
         fibre_length=0.06,
         innervation_zone=0.5,
