@@ -28,7 +28,7 @@ SPLITS = ("train", "validation", "held_out_units", "held_out_conductors")
 CONDUCTOR_CONDITIONS = tuple(c.name for c in CONDITIONS.values() if c.level == "conductor")
 Range = tuple[float, float]
 
-# 135 000 vertices, three fifths of the default. MUAPs are within 0.8 % (median) and 3 % (worst) of those of
+# 135 000 vertices, half of the default. MUAPs are within 0.8 % (median) and 3 % (worst) of those of
 # a mesh with ten times as many, below what tells one unit from the next.
 RESOLUTION = ForearmResolution(
     angles=112, muscle_rings=12, slice_spacing=0.0016, coarsening=1.3, widest_spacing=0.010

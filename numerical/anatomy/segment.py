@@ -89,7 +89,7 @@ class Segment:
 
 
 class LimbResolution(BaseModel):
-    """How finely a limb is meshed. The default gives about 220 000 vertices for a forearm.
+    """How finely a limb is meshed. The default gives about 260 000 vertices for a forearm.
 
     Refined to twice that in every direction, MUAPs below the array change by less than 2 %
     (`scripts/validate.py report --only convergence`).
@@ -97,8 +97,8 @@ class LimbResolution(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    angles: int = Field(128, ge=16, description="vertices around the limb")
-    muscle_rings: int = Field(13, ge=4, description="rings inside the fascia")
+    angles: int = Field(144, ge=16, description="vertices around the limb")
+    muscle_rings: int = Field(14, ge=4, description="rings inside the fascia")
     fat_spacing: float = Field(0.002, gt=0, description="most between rings in the fat, m")
     skin_rings: int = Field(1, ge=1, description="rings in the skin")
     slice_spacing: float = Field(0.0015, gt=0, description="between slices near the array, m")
