@@ -24,12 +24,16 @@ SMALLEST_OUTLINE = 1e-3  # area of the parts of a muscle that are kept, as a par
 LAYER_LABELS = {"skin": 1, "fat": 2, "bone": 3}
 FIRST_MUSCLE = 11  # its label; those of the others follow
 VOXELS_AT_ONCE = 200_000
+DIRECTION_SPACING = (0.0025, 0.0025, 0.004)  # m, between the voxels of fibre directions
 
 
-def export_surfaces(limb: Limb, folder: str | Path, spacing: float = 0.003) -> Path:
+def export_surfaces(
+    limb: Limb, folder: str | Path, spacing: float = 0.003, *, fibre_directions: bool = True
+) -> Path:
     """Write a limb as binary STL files in mm, one for each layer, bone and muscle; return their description.
 
-    spacing: between the points of the surfaces along the limb [m]. Needs the extra `import`.
+    spacing: between the points of the surfaces along the limb [m]. fibre_directions: write these too, as an
+    image; without it they are left to a Laplace solution. Needs the extra `import`.
 
     Bones and muscles run through the whole limb, as they do in the conductor. The innermost layer is written
     as a muscle without a name, which holds the bones and all named muscles.
@@ -55,17 +59,21 @@ def export_surfaces(limb: Limb, folder: str | Path, spacing: float = 0.003) -> P
         regions = muscle_regions(limb)
         for muscle, name in enumerate(regions.names):
             add("muscle", name, _outlines(regions, muscle))
-    description = folder / "limb.yaml"
-    description.write_text(yaml.safe_dump({"placement": {"unit": "mm"}, "surfaces": files}, sort_keys=False))
-    return description
+    content: dict[str, object] = {"placement": {"unit": "mm"}, "surfaces": files}
+    return _described(limb, folder / "limb.yaml", content, fibre_directions)
 
 
 def export_voxels(
-    limb: Limb, file: str | Path, spacing: tuple[float, float, float] = (0.0005, 0.0005, 0.001)
+    limb: Limb,
+    file: str | Path,
+    spacing: tuple[float, float, float] = (0.0005, 0.0005, 0.001),
+    *,
+    fibre_directions: bool = True,
 ) -> Path:
     """Write a limb as a labelled NIfTI image, in mm, and return its description.
 
-    file: ends in .nii or .nii.gz. spacing: of the voxels along x, y and z [m]. Needs the extra `import`.
+    file: ends in .nii or .nii.gz. spacing: of the voxels along x, y and z [m]. fibre_directions: write
+    these too, as another image. Needs the extra `import`.
 
     Raises ValueError for another ending.
     """
@@ -73,21 +81,62 @@ def export_voxels(
     if not file.name.endswith((".nii", ".nii.gz")):
         raise ValueError(f"export: {file.name} must end in .nii or .nii.gz")
     image, first = labelled_voxels(limb, spacing)
-    affine = np.diag([*(1e3 * s for s in spacing), 1.0])
-    affine[:3, 3] = 1e3 * first
-    nibabel = required("nibabel")
-    nifti = nibabel.Nifti1Image(image, affine)
-    nifti.header.set_xyzt_units("mm")
-    nibabel.save(nifti, file)
+    _write_nifti(image, spacing, first, file)
     labels: dict[int, dict[str, str]] = {number: {"tissue": t} for t, number in LAYER_LABELS.items()}
     for i, muscle in enumerate(limb.muscles or (None,)):
         name = {"name": muscle.name} if muscle else {}
         labels[FIRST_MUSCLE + i] = {"tissue": "muscle", **name}
     present = set(np.unique(image).tolist())
     description = file.with_name(f"{file.name.split('.nii')[0]}.yaml")
-    content = {"image": file.name, "labels": {k: v for k, v in labels.items() if k in present}}
+    content: dict[str, object] = {
+        "image": file.name,
+        "labels": {k: v for k, v in labels.items() if k in present},
+    }
+    return _described(limb, description, content, fibre_directions)
+
+
+def _described(limb: Limb, description: Path, content: dict[str, object], fibre_directions: bool) -> Path:
+    """Write a description and, where asked, the image of fibre directions that it names; return its path."""
+    if fibre_directions:
+        file = f"{description.stem}_directions.nii.gz"
+        directions, first = direction_image(limb)
+        _write_nifti(directions, DIRECTION_SPACING, first, description.parent / file)
+        content["fibre_directions"] = file
     description.write_text(yaml.safe_dump(content, sort_keys=False))
     return description
+
+
+def direction_image(
+    limb: Limb,
+) -> tuple[Float[NDArray[np.float32], "x y z xyz"], Float[Array, " xyz"]]:
+    """Return unit vectors along a limb's fibres on voxels, and the place of the first voxel's middle [m].
+
+    Voxels are `DIRECTION_SPACING` apart; they hold zero outside the innermost layer.
+    """
+    step = np.array(DIRECTION_SPACING)
+    reach = max(limb.outline_radius) * 1.2
+    axes = [np.arange(-reach, reach + step[i], step[i]) for i in (0, 1)]
+    axes.append(np.arange(limb.outline_z[0], limb.outline_z[-1] + step[2] / 2, step[2]))
+    axes[2] = axes[2][axes[2] <= limb.outline_z[-1]]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    vectors = np.zeros((len(grid), 3), np.float32)
+    near = np.hypot(*grid[:, :2].T) < limb.skin_radius(np.arctan2(grid[:, 1], grid[:, 0]), grid[:, 2])
+    near[near] = limb.swept(grid[near])[0] < 1
+    for part in np.array_split(np.flatnonzero(near), near.sum() // VOXELS_AT_ONCE + 1):
+        vectors[part] = limb.fibre_direction(grid[part])
+    return vectors.reshape(*(len(axis) for axis in axes), 3), np.array([axis[0] for axis in axes])
+
+
+def _write_nifti(
+    values: NDArray, spacing: tuple[float, float, float], first: Float[Array, " xyz"], file: Path
+) -> None:
+    """Write numbers on voxels, the first at a place [m], as a NIfTI image in mm."""
+    nibabel = required("nibabel")
+    affine = np.diag([*(1e3 * s for s in spacing), 1.0])
+    affine[:3, 3] = 1e3 * first
+    nifti = nibabel.Nifti1Image(values, affine)
+    nifti.header.set_xyzt_units("mm")
+    nibabel.save(nifti, file)
 
 
 def labelled_voxels(

@@ -41,6 +41,10 @@ class Options:
           3: {tissue: bone}
           11: {tissue: muscle, name: FCR}
 
+    Fibres run along the gradient of a Laplace solution between a muscle's ends, or as measured: the entry
+    `fibre_directions: v1.nii.gz` names an image of vectors, such as the first eigenvectors of diffusion
+    tensors, with components along the axes of the file's world coordinates and zero where unknown.
+
     Placement, muscle ends and resolution may be left out. Placement and the points of ends are in the
     files' coordinates and unit, lengths in m; in the limb z runs from proximal to distal through `origin`,
     and angle 0 is towards `angle_zero`. A forearm takes one to three minutes.

@@ -20,6 +20,7 @@ from numerical.anatomy.closed_surface import ClosedSurface, merged
 from numerical.anatomy.fibre_field import MuscleEnds, with_fibres
 from numerical.anatomy.imported import TetrahedralMesh
 from numerical.anatomy.mesher import MeshResolution, required, tetrahedra_within
+from numerical.anatomy.nifti import with_measured_fibres
 from numerical.anatomy.placement import Placement
 
 Array = NDArray[np.float64]
@@ -51,6 +52,9 @@ class SurfaceDescription(BaseModel):
     surfaces: tuple[SurfaceFile, ...] = Field(min_length=1, description="in any order")
     muscle_ends: dict[str, MuscleEnds] = Field(
         {}, description="by muscle, points in the files' unit and axes"
+    )
+    fibre_directions: str | None = Field(
+        None, description="NIfTI file of vectors along the fibres; where it has none, Laplace solutions"
     )
     resolution: MeshResolution = MeshResolution()
 
@@ -89,9 +93,11 @@ def import_surfaces(description: SurfaceDescription, folder: str | Path = ".") -
     for item in surfaces:
         check_closed(item)
     holders = check_nested(surfaces)
-    return mesh_of(
-        surfaces, holders, description.resolution, in_limb(description.muscle_ends, description.placement)
-    )
+    ends = in_limb(description.muscle_ends, description.placement)
+    mesh = mesh_of(surfaces, holders, description.resolution, ends)
+    if description.fibre_directions is None:
+        return mesh
+    return with_measured_fibres(mesh, description.fibre_directions, Path(folder), description.placement)
 
 
 def mesh_of(

@@ -21,6 +21,7 @@ from numerical.anatomy.closed_surface import ClosedSurface
 from numerical.anatomy.fibre_field import MuscleEnds
 from numerical.anatomy.imported import TetrahedralMesh
 from numerical.anatomy.mesher import MeshResolution, required, tetrahedra_within
+from numerical.anatomy.nifti import read_nifti, with_measured_fibres
 from numerical.anatomy.placement import Placement
 from numerical.anatomy.surfaces import SMALLEST_SHELL, in_limb, labelled
 
@@ -29,7 +30,6 @@ Array = NDArray[np.float64]
 INWARDS = ("skin", "fat", "muscle", "bone")
 SMOOTHING = 1.0  # voxels, standard deviation; a surface of radius R moves inwards by SMOOTHING^2 / (2 R)
 FEWEST_ACROSS = 2.0  # voxels across skin and fat: below, thickness and with it all amplitudes are guesswork
-SHEAR = 1e-3  # cosine between two axes of voxels from which on they are not at right angles
 
 
 class VoxelLabel(BaseModel):
@@ -51,6 +51,9 @@ class VoxelDescription(BaseModel):
     labels: dict[int, VoxelLabel] = Field(min_length=1, description="of all labels in the image but 0")
     muscle_ends: dict[str, MuscleEnds] = Field(
         {}, description="by muscle, points in the image's unit and axes"
+    )
+    fibre_directions: str | None = Field(
+        None, description="NIfTI file of vectors along the fibres; where it has none, Laplace solutions"
     )
     resolution: MeshResolution = MeshResolution()
 
@@ -101,42 +104,26 @@ def import_image(description: VoxelDescription, folder: str | Path = ".") -> Tet
     image = read_image(description, Path(folder))
     description.placement.check_size(image.places(_corners(image.labels > 0)), image.what)
     ends = in_limb(description.muscle_ends, description.placement)
-    return mesh_of_image(image, description.labels, description.resolution, ends)
+    mesh = mesh_of_image(image, description.labels, description.resolution, ends)
+    if description.fibre_directions is None:
+        return mesh
+    return with_measured_fibres(mesh, description.fibre_directions, Path(folder), description.placement)
 
 
 def read_image(description: VoxelDescription, folder: Path) -> LabelledImage:
     """Return the labels of a NIfTI file, placed in the limb.
 
-    Raises ValueError for a file that cannot be read, is not of three dimensions, holds other than whole
-    numbers or has axes that are not at right angles.
+    Raises ValueError as `read_nifti` does, and for a file that is not of three dimensions or holds other
+    than whole numbers.
     """
-    path, what = folder / description.image, f"image {description.image}"
-    if not path.is_file():
-        raise ValueError(f"{what}: there is no file {path}")
-    nibabel = required("nibabel")
-    try:
-        nifti = nibabel.load(path)
-        values = np.asanyarray(nifti.dataobj)
-    except Exception as error:  # whatever a reader raises says that it cannot read the file
-        raise ValueError(f"{what}: cannot be read ({error})") from None
+    image = read_nifti(f"image {description.image}", folder / description.image, description.placement)
+    what, values = image.what, image.values
     if values.ndim != 3:
         raise ValueError(f"{what}: has {values.ndim} dimensions; labels are an image of three")
     labels = np.rint(values).astype(np.int32)
     if not np.array_equal(labels, values):
         raise ValueError(f"{what}: holds {values[labels != values].flat[0]:g}; labels are whole numbers")
-    axes = nifti.affine[:3, :3] / np.maximum(np.linalg.norm(nifti.affine[:3, :3], axis=0), 1e-300)
-    shear = np.abs(axes.T @ axes - np.eye(3)).max()
-    if not shear < SHEAR:
-        raise ValueError(
-            f"{what}: the affine's axes are not at right angles (a cosine of {shear:.2g}); "
-            "resample it on a grid without shear"
-        )
-    affine = np.eye(4)
-    affine[:3, 3] = description.placement.to_limb(nifti.affine[:3, 3])
-    affine[:3, :3] = (
-        description.placement.to_limb((nifti.affine[:3, :3] + nifti.affine[:3, 3:]).T) - affine[:3, 3]
-    ).T
-    return LabelledImage(what, labels, affine)
+    return LabelledImage(what, labels, image.affine)
 
 
 def mesh_of_image(

@@ -4,7 +4,6 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import yaml
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from numerical.anatomy.fibre_field import with_fibres
 from numerical.anatomy.forearm import ARRAY_CENTRE, forearm, mesh
 from numerical.anatomy.imported import TetrahedralMesh
 from numerical.anatomy.limb import Limb
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 
 NAME, TITLE = "imported", "Imported anatomy against the parametric one"
-MUSCLES = ("FCU", "FCR", "BRD", "ECU")  # few, for surfaces to be few; they fill the whole forearm
+MUSCLES = ("FCU", "FCR", "BRD", "ECU")  # whose units are compared
 ARRAY = ArraySettings(rows=5, columns=8)
 RESOLUTION = MeshResolution(fine_from=0.05, fine_to=0.14)
 PACKAGES = ("pytetwild", "pyvista", "trimesh", "nibabel")
@@ -44,6 +44,7 @@ COUNT = 40  # fibres of each unit
 TIMES = np.arange(96) / 2048  # s
 VELOCITY = 4.0  # m/s
 MOST_CHANGE = 5.0  # %
+LAPLACE = "Laplace directions"
 
 
 def imported_check(resolution: LimbResolution) -> Check:
@@ -55,8 +56,7 @@ def imported_check(resolution: LimbResolution) -> Check:
     if missing:
         return skipped(f"needs {', '.join(missing)}: {INSTALL}")
     limb = forearm()
-    limb = replace(limb, muscles=tuple(m for m in limb.muscles if m.name in MUSCLES))
-    units = [_paths(limb, index) for index in range(len(limb.muscles))]
+    units = [_paths(limb, [m.name for m in limb.muscles].index(name)) for name in MUSCLES]
     electrodes = electrode_array(ARRAY, LimbSkin(limb))
     expected = _muaps(lead_field(mesh(limb, resolution), Conductivities(), electrodes), units)
     change, vertices = {}, {}
@@ -69,41 +69,48 @@ def imported_check(resolution: LimbResolution) -> Check:
         with tempfile.TemporaryDirectory() as folder:
             found = imported_through(limb, Path(folder))
         log.info("  %s to %d vertices, %.0f s", way, found.vertices, time.perf_counter() - start)
-        field = lead_field(found, Conductivities(), electrode_array(ARRAY, MeshSkin(found)))
-        muaps = _muaps(field, units)
-        change[way] = (
-            100 * np.linalg.norm(muaps - expected, axis=(1, 2)) / np.linalg.norm(expected, axis=(1, 2))
-        )
         vertices[way] = found.vertices
-    names = [muscle.name for muscle in limb.muscles]
+        for kind, limb_mesh in ((way, found), (f"{way}, {LAPLACE}", with_fibres(found))):
+            skin = MeshSkin(limb_mesh)
+            muaps = _muaps(lead_field(limb_mesh, Conductivities(), electrode_array(ARRAY, skin)), units)
+            change[kind] = (
+                100 * np.linalg.norm(muaps - expected, axis=(1, 2)) / np.linalg.norm(expected, axis=(1, 2))
+            )
     figure = new_figure(2.6)
     axes = figure.subplots()
     for index, (way, values) in enumerate(change.items()):
-        axes.plot(np.arange(len(names)), values, MARKS[index], color=COLOURS[index], label=way)
+        axes.plot(np.arange(len(MUSCLES)), values, MARKS[index], color=COLOURS[index], label=way)
     axes.axhline(MOST_CHANGE, color="0.3", ls="--", lw=1, label=f"target, {MOST_CHANGE:g} %")
-    axes.set_xticks(np.arange(len(names)), names)
+    axes.set_xticks(np.arange(len(MUSCLES)), MUSCLES)
     axes.set_ylim(bottom=0)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     plain_axes(axes, "muscle of the unit", "change of the MUAP (%)")
     return Check(
         name=NAME,
         title=TITLE,
-        what=f"A forearm with {len(names)} muscles written as closed surfaces and as a labelled image, "
-        "meshed again from these files with fibre directions from a Laplace solution, and solved.",
+        what=f"A forearm with {len(limb.muscles)} muscles written as closed surfaces and as a labelled "
+        "image, each with an image of fibre directions, meshed again from these files, and solved; then "
+        "again with fibre directions from Laplace solutions between the muscles' ends.",
         measure=f"Norm over electrodes and time of the difference of the MUAP of {COUNT} fibres in each "
         "muscle from that of the parametric forearm, over the norm of the latter; fibres run on the same "
         "paths.",
-        source="At most 5 %, the sum of what both meshes' own discretisation, the voxels and the fibre "
-        "directions cost.",
+        source="At most 5 %, the sum of what both meshes' own discretisation and the voxels cost. Laplace "
+        "directions are another model of the muscle, a degree or two from the parametric limb's lines; "
+        "what they change is stated without a target.",
         quantities=[
             *(
-                Quantity(f"largest change, {w}", float(c.max()), "%", at_most=MOST_CHANGE)
+                Quantity(
+                    f"largest change, {w}",
+                    float(c.max()),
+                    "%",
+                    at_most=None if w.endswith(LAPLACE) else MOST_CHANGE,
+                )
                 for w, c in change.items()
             ),
             *(Quantity(f"vertices, {w}", count) for w, count in vertices.items()),
         ],
         plots=(Plot(figure, "Change of the MUAP of a unit of each muscle, by the kind of file."),),
-        data={"muscle": names, "change_percent": change},
+        data={"muscle": MUSCLES, "change_percent": change},
     )
 
 

@@ -8,8 +8,20 @@ import yaml
 
 from numerical.anatomy.closed_surface import merged
 from numerical.anatomy.forearm import forearm
+from numerical.anatomy.forearm import mesh as mesh_forearm
+from numerical.anatomy.imported import TetrahedralMesh
 from numerical.anatomy.limb import Bone, Limb, Muscle
-from numerical.export import FIRST_MUSCLE, LAYER_LABELS, export_surfaces, export_voxels, labelled_voxels
+from numerical.anatomy.nifti import with_measured_fibres
+from numerical.anatomy.placement import Placement
+from numerical.export import (
+    FIRST_MUSCLE,
+    LAYER_LABELS,
+    direction_image,
+    export_surfaces,
+    export_voxels,
+    labelled_voxels,
+)
+from tests.numerical.conftest import COARSE
 
 pytest.importorskip("pyvista")
 nibabel = pytest.importorskip("nibabel")
@@ -107,3 +119,37 @@ def test_an_image_says_what_its_labels_are(limb, tmp_path):
     assert image.header.get_zooms() == pytest.approx((2, 2, 8), rel=0.01)
     with pytest.raises(ValueError, match=r"limb\.png must end in \.nii"):
         export_voxels(limb, tmp_path / "limb.png")
+
+
+def test_fibre_directions_come_back_as_they_were(limb, tmp_path, rng):
+    # Fibres turn by some degrees over 10 mm across a muscle: linear interpolation over voxels of 2.5 mm
+    # leaves a sixteenth of the curvature of that, and a tenth of it at the fascia, where half the voxels
+    # hold nothing.
+    mesh = mesh_forearm(limb, COARSE)
+    directions, first = direction_image(limb)
+    affine = np.diag([2.5, 2.5, 4.0, 1.0])
+    affine[:3, 3] = 1e3 * first
+    signs = rng.choice([-1, 1], directions.shape[:3])[..., None]  # tensors do not tell which way fibres run
+    nibabel.save(nibabel.Nifti1Image(directions * signs, affine), tmp_path / "v1.nii.gz")
+    names = np.where(mesh.tissue == "muscle", "FCR", "")
+    order = np.where(np.linalg.det(np.diff(mesh.points[mesh.tetrahedra], axis=1)) < 0, 1, 0)
+    corners = np.where(order[:, None] == 1, mesh.tetrahedra[:, [1, 0, 2, 3]], mesh.tetrahedra)
+    across = np.where((names == "")[:, None], 0.0, [1.0, 0.0, 0.0])
+    bare = TetrahedralMesh(mesh.points, corners, mesh.tissue, names, across)
+    found = with_measured_fibres(bare, "v1.nii.gz", tmp_path, Placement())
+    known = (found.fibre_direction != across).any(1)
+    assert known.sum() > 0.9 * (names != "").sum()
+    places = mesh.points[mesh.tetrahedra].mean(1)[known]
+    cosine = (found.fibre_direction[known] * limb.fibre_direction(places)).sum(1)
+    assert np.degrees(np.arccos(np.percentile(cosine, 50))) < 0.1
+    assert np.degrees(np.arccos(np.percentile(cosine, 1))) < 2.0
+
+    for values, message in (
+        (directions[..., 0], r"has shape \[.*\]; vectors are \[x, y, z, 3\]"),
+        (np.zeros_like(directions), "gives no direction inside any muscle"),
+    ):
+        nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / "bad.nii.gz")
+        with pytest.raises(ValueError, match=f"fibre directions bad.nii.gz: {message}"):
+            with_measured_fibres(bare, "bad.nii.gz", tmp_path, Placement())
+    with pytest.raises(ValueError, match=r"fibre directions none\.nii: there is no file"):
+        with_measured_fibres(bare, "none.nii", tmp_path, Placement())
