@@ -28,7 +28,7 @@ DIRECTION_SPACING = (0.0025, 0.0025, 0.004)  # m, between the voxels of fibre di
 
 
 def export_surfaces(
-    limb: Limb, folder: str | Path, spacing: float = 0.003, *, fibre_directions: bool = True
+    limb: Limb, folder: str | Path, spacing: float = 0.002, *, fibre_directions: bool = True
 ) -> Path:
     """Write a limb as binary STL files in mm, one for each layer, bone and muscle; return their description.
 

@@ -47,7 +47,7 @@ class Options:
 
     Placement, muscle ends and resolution may be left out. Placement and the points of ends are in the
     files' coordinates and unit, lengths in m; in the limb z runs from proximal to distal through `origin`,
-    and angle 0 is towards `angle_zero`. A forearm takes one to three minutes.
+    and angle 0 is towards `angle_zero`. A forearm takes three to eight minutes.
     """
 
     description: tyro.conf.Positional[Path]

@@ -50,9 +50,9 @@ class MeshResolution(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    skin_edge: float = Field(0.0025, gt=0, description="of tetrahedra at the skin, m")
-    deep_edge: float = Field(0.006, gt=0, description="of the largest tetrahedra, m")
-    growth: float = Field(0.05, ge=0, description="of the edge per depth below the skin, 1")
+    skin_edge: float = Field(0.002, gt=0, description="of tetrahedra at the skin, m")
+    deep_edge: float = Field(0.005, gt=0, description="of the largest tetrahedra, m")
+    growth: float = Field(0.03, ge=0, description="of the edge per depth below the skin, 1")
     fine_from: float | None = Field(None, description="z from which it is so meshed; all unless given, m")
     fine_to: float | None = Field(None, description="z up to which it is so meshed; all unless given, m")
     coarsening: float = Field(0.15, ge=0, description="of the edge per distance along z beyond that, 1")
