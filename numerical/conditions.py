@@ -21,7 +21,12 @@ CONDITIONS = {
     for row in (
         ("number_of_fibres", "motor_unit", "1", "muscle fibres of the motor unit"),
         ("depth", "motor_unit", "m", "of the fibres' centre below the skin, in the array's middle plane"),
-        ("angle", "motor_unit", "rad", "of the fibres' centre, in the array's middle plane"),
+        (
+            "angle",
+            "motor_unit",
+            "rad",
+            "of the fibres' centre, in the array's middle plane, from its first column",
+        ),
         ("fibre_centre", "motor_unit", "m", "z midway between the fibres' ends, from the array's centre"),
         ("fibre_spread_radial", "motor_unit", "m", "standard deviation of the fibres away from the axis"),
         ("fibre_spread_tangential", "motor_unit", "m", "standard deviation of the fibres around the axis"),
@@ -40,5 +45,11 @@ CONDITIONS = {
         ("fat_conductivity", "conductor", "S/m", "subcutaneous fat"),
         ("skin_conductivity", "conductor", "S/m", "skin"),
         ("bone_conductivity", "conductor", "S/m", "bone"),
+        ("length_scale", "conductor", "1", "length of limb and muscles relative to the tables"),
+        ("array_shift", "conductor", "m", "of the array along the limb from its usual place"),
+        ("array_angle", "conductor", "rad", "of the array's first column around the limb"),
     )
 }
+
+# What most corpora leave as it is, and what it then is; a condition only where it varies.
+NEUTRAL = {"length_scale": 1.0, "array_shift": 0.0, "array_angle": 0.0}

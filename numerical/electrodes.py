@@ -102,8 +102,9 @@ class ArraySettings(BaseModel):
 
     kind: Literal["grid"] = "grid"
     rows: int = Field(10, ge=1, description="electrodes along the limb, the first most proximal")
-    columns: int = Field(32, ge=1, description="electrodes around the limb, the first at angle 0")
+    columns: int = Field(32, ge=1, description="electrodes around the limb")
     row_spacing: float = Field(0.008, gt=0, description="between the centres of rows, m")
+    first_angle: float = Field(0.0, description="of the first column around the limb, rad")
     centre: float = Field(0.095, description="z of the array's middle, m")
     electrode_radius: float = Field(0.002, ge=0, description="of the discs, 0 for points, m")
 
@@ -157,7 +158,7 @@ def row_positions(settings: ArraySettings) -> Float[Array, " row"]:
 
 def column_angles(settings: ArraySettings) -> Float[Array, " column"]:
     """Return the angle of every column [rad]."""
-    return 2 * np.pi * np.arange(settings.columns) / settings.columns
+    return settings.first_angle + 2 * np.pi * np.arange(settings.columns) / settings.columns
 
 
 def grid_names(rows: int, columns: int) -> tuple[str, ...]:

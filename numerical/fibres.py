@@ -166,14 +166,27 @@ def place_fibres(
 
     Raises ValueError where an end-plate falls outside its fibre.
     """
-    proximal = fibre_centre - fibre_length / 2
-    end_plate, proximal_offset, distal_offset = even_scatter(
-        count, (end_plate_spread, fibre_end_spread, fibre_end_spread), rng
+    offsets = even_scatter(count, (end_plate_spread, fibre_end_spread, fibre_end_spread), rng)
+    return scattered(
+        offsets,
+        fibre_centre=fibre_centre,
+        fibre_length=fibre_length,
+        innervation_zone=innervation_zone,
     )
+
+
+def scattered(
+    offsets: Float[Array, "3 fibre"], *, fibre_centre: float, fibre_length: float, innervation_zone: float
+) -> Fibres:
+    """Return fibres whose end-plates, proximal and distal ends lie at given offsets from their means.
+
+    Raises ValueError where an end-plate falls outside its fibre.
+    """
+    proximal = fibre_centre - fibre_length / 2
     return Fibres(
-        end_plate=proximal + innervation_zone * fibre_length + end_plate,
-        proximal_end=proximal + proximal_offset,
-        distal_end=proximal + fibre_length + distal_offset,
+        end_plate=proximal + innervation_zone * fibre_length + offsets[0],
+        proximal_end=proximal + offsets[1],
+        distal_end=proximal + fibre_length + offsets[2],
     )
 
 

@@ -78,7 +78,7 @@ def muap(
         spread += weights[torch.as_tensor(chunk)].T @ operator.flatten(1)
     kernel = torch.einsum("cne,cun->eu", near.field, spread.unflatten(1, (cells, -1)))
     around = torch.as_tensor(cell * np.arange(-1, cells + 2))
-    source = travelling_source(around, torch.as_tensor(times), torch.as_tensor(velocity), action_potential)
+    source = travelling_source(around, torch.tensor(times), torch.as_tensor(velocity), action_potential)
     return kernel @ fourth_order(source).float()
 
 

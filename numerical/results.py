@@ -12,9 +12,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from numerical.anatomy.segments import SEGMENTS
 from numerical.recruitment import recruitment_thresholds
 from numerical.simulation import MuscleStages, Simulation
-from numerical.simulation_settings import SEGMENTS
 from numerical.stages import Run
 
 FORMAT = "myomime-simulation"
@@ -121,7 +121,7 @@ def _motor_units(simulation: Simulation, name: str, its: MuscleStages) -> dict[s
     def mean(values: NDArray) -> NDArray:
         return np.bincount(pool.unit, values, count) / size
 
-    z = np.full(count, SEGMENTS[simulation.settings.anatomy.segment].array_centre)
+    z = np.full(count, SEGMENTS[simulation.settings.anatomy.segment].centre_in(limb))
     x, y = pool.centre.T
     centre = limb.place(np.hypot(x, y), np.arctan2(y, x), z)
     around = np.linspace(0, 2 * np.pi, 64, endpoint=False)

@@ -34,6 +34,7 @@ from numerical.along_fibres import UnitField
 from numerical.anatomy.limb import Limb
 from numerical.anatomy.mesh import SweptMesh
 from numerical.anatomy.segment import LimbResolution, LimbSettings
+from numerical.anatomy.segments import SEGMENTS
 from numerical.cache import Arrays
 from numerical.channels import channels
 from numerical.electrodes import Electrodes
@@ -56,7 +57,7 @@ from numerical.muscle_stages import (
 )
 from numerical.noise import NoiseSettings, add_noise
 from numerical.recording_setup import RecordingSettings, recording_electrodes
-from numerical.simulation_settings import SEGMENTS, MuscleSettings, SimulationSettings
+from numerical.simulation_settings import MuscleSettings, SimulationSettings
 from numerical.skin import LimbSkin
 from numerical.stages import ARRAYS, Chain, Form, Stage, array, flat
 
@@ -202,7 +203,7 @@ def _muscle(
             layouts,
             geometry,
             units,
-            z=SEGMENTS[settings.anatomy.segment].array_centre,
+            z=SEGMENTS[settings.anatomy.segment].array_centre * settings.anatomy.limb.length_scale,
             form=ARRAYS,
         ),
         field=field,

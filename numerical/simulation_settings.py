@@ -1,19 +1,18 @@
 """Everything about a simulation as one settings object, and as a YAML file that people write."""
 
-import copy
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from numerical.anatomy import segment
-from numerical.anatomy.forearm import FOREARM, ForearmSettings
-from numerical.anatomy.lower_leg import LOWER_LEG, LowerLegSettings
+from numerical.anatomy.forearm import ForearmSettings
+from numerical.anatomy.lower_leg import LowerLegSettings
 from numerical.anatomy.segment import LimbResolution
-from numerical.anatomy.upper_arm import UPPER_ARM, UpperArmSettings
+from numerical.anatomy.segments import SEGMENTS
+from numerical.anatomy.upper_arm import UpperArmSettings
 from numerical.channels import MontageSettings
 from numerical.common_drive import DriveSettings
 from numerical.conductor import Conductivities
@@ -25,8 +24,8 @@ from numerical.motor_units import PoolSettings
 from numerical.noise import NoiseSettings
 from numerical.recording_setup import RecordingSettings
 from numerical.recruitment import RecruitmentSettings
+from numerical.settings_file import read_yaml, validated
 
-SEGMENTS = {"forearm": FOREARM, "lower_leg": LOWER_LEG, "upper_arm": UPPER_ARM}
 USUAL_MUSCLE = {"forearm": "FCR"}  # of a simulation that names none; else the first of the table
 
 
@@ -60,6 +59,12 @@ class UpperArm(_Settings):
 
 def _segment_of(value: Any) -> str:
     return value.get("segment", "forearm") if isinstance(value, Mapping) else getattr(value, "segment", "")
+
+
+def _length_scale_of(anatomy: Any) -> float:
+    limb = anatomy.get("limb") if isinstance(anatomy, Mapping) else getattr(anatomy, "limb", None)
+    scale = limb.get("length_scale", 1.0) if isinstance(limb, Mapping) else getattr(limb, "length_scale", 1.0)
+    return scale if isinstance(scale, float | int) else 1.0  # anything else is refused where it belongs
 
 
 Anatomy = Annotated[
@@ -164,7 +169,7 @@ class SimulationSettings(_Settings):
             return values
         filled = dict(values)
         if "electrodes" not in filled:
-            grid = ArraySettings(centre=SEGMENTS[part].array_centre)
+            grid = ArraySettings(centre=SEGMENTS[part].array_centre * _length_scale_of(values.get("anatomy")))
             filled["electrodes"] = RecordingSettings(groups={"grid": grid})
         if "muscles" not in filled:
             muscle = USUAL_MUSCLE.get(part) or segment.muscles(SEGMENTS[part])[0].name
@@ -200,52 +205,8 @@ def read_settings(path: Path, changes: Mapping[str, Any] | None = None) -> Simul
 
     Raises ValueError, in one line with file and setting, for what cannot be read or used.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise ValueError(f"{path}: cannot be read ({reason})") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise ValueError(f"{path}:{where} not YAML ({getattr(error, 'problem', error)})") from None
-    if not isinstance(values := values or {}, dict):
-        raise ValueError(f"{path}: holds {type(values).__name__} {values!r:.40}; wanted are settings by name")
-    settings = settings_of(values, changes or {}, str(path))
+    settings = validated(SimulationSettings, read_yaml(path), changes or {}, str(path))
     return _with_files_from(settings, path.parent)
-
-
-def settings_of(values: Mapping[str, Any], changes: Mapping[str, Any], source: str) -> SimulationSettings:
-    """Return settings from plain values with some changed; errors as in `read_settings`, naming a source."""
-    changed: dict[str, Any] = copy.deepcopy(dict(values))
-    for place, value in changes.items():
-        *parents, name = place.split(".")
-        inner = changed
-        for depth, parent in enumerate(parents, 1):
-            if not isinstance(inner.setdefault(parent, {}), dict):
-                if inner[parent] is not None:
-                    raise ValueError(
-                        f"{source}: {'.'.join(parents[:depth])} holds no settings, so no {place}"
-                    )
-                inner[parent] = {}
-            inner = inner[parent]
-        inner[name] = value
-    try:
-        return SimulationSettings.model_validate(changed)
-    except ValidationError as error:
-        problems = "; ".join(_problem(dict(problem)) for problem in error.errors())
-        raise ValueError(f"{source}: {problems}") from None
-
-
-def _problem(problem: dict[str, Any]) -> str:
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    place = ".".join(str(step) for step in problem["loc"])
-    given = problem["input"]
-    if isinstance(given, Mapping) and problem["type"] in given:  # an unknown segment, or kind of something
-        given = given[problem["type"]]
-    if isinstance(given, BaseModel | Mapping):
-        return f"{place}: {message}" if place else message
-    return f"{place}: {message}, got {given!r}"
 
 
 def _with_files_from(settings: SimulationSettings, folder: Path) -> SimulationSettings:
@@ -257,30 +218,6 @@ def _with_files_from(settings: SimulationSettings, folder: Path) -> SimulationSe
         for name, muscle in settings.muscles.items()
     }
     return settings.model_copy(update={"muscles": muscles})
-
-
-def to_yaml(settings: SimulationSettings) -> str:
-    """Return settings as YAML that `read_settings` reads, every value with what it means."""
-    return "\n".join(_lines(settings, "")) + "\n"
-
-
-def _lines(model: BaseModel | Mapping[str, Any], indent: str) -> Iterator[str]:
-    """Yield YAML lines of a model or of models by name, descriptions behind values."""
-    if isinstance(model, BaseModel):
-        fields = type(model).model_fields
-        rows = [(name, getattr(model, name), fields[name].description) for name in fields]
-    else:
-        rows = [(name, value, None) for name, value in model.items()]
-    for name, value, description in rows:
-        comment = f"  # {description}" if description else ""
-        if isinstance(value, BaseModel) or (isinstance(value, Mapping) and value):
-            yield f"{indent}{name}:{comment}"
-            yield from _lines(value, indent + "  ")
-        else:
-            plain = list(value) if isinstance(value, tuple) else value
-            plain = str(plain) if isinstance(plain, Path) else plain
-            text = yaml.safe_dump(plain, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
-            yield f"{indent}{name}: {text}{comment}"
 
 
 def example() -> SimulationSettings:

@@ -13,7 +13,7 @@ from rich.table import Table
 import surrogate
 from surrogate.checkpoint import replace_file
 from surrogate.data import read_corpus
-from surrogate.evaluation import HELD_OUT, evaluate, muaps_per_second, require_match
+from surrogate.evaluation import evaluate, held_out_splits, muaps_per_second, require_match
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Options:
     """Name of a shipped checkpoint, or path to either of its files."""
     corpus: Path
     """Corpus to score on (Zarr)."""
-    split: Literal["all", "held_out_units", "held_out_conductors"] | None = None
-    """Samples to score on; both held-out splits by default."""
+    split: Literal["all", "held_out_units", "held_out_conductors", "held_out_corner"] | None = None
+    """Samples to score on; every held-out split that the corpus has by default."""
     training_corpus: Path | None = None
     """Corpus whose training split the baselines come from."""
     json: Path | None = None
@@ -42,7 +42,7 @@ class Options:
 def main(options: Options) -> None:
     generator = surrogate.load(options.checkpoint, device=options.device)
     corpus = read_corpus(options.corpus)
-    splits = (options.split,) if options.split else tuple(s for s in HELD_OUT if len(corpus.samples_of(s)))
+    splits = (options.split,) if options.split else held_out_splits(corpus)
     if not splits:
         raise ValueError(f"{options.corpus}: holds nothing out (too few conductors); try --split all")
     training = None if options.split == "all" else corpus

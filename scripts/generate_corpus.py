@@ -1,96 +1,253 @@
-"""Generate a training corpus: sampled forearms, motor units and draws to simulated MUAPs in a Zarr store.
+"""Generate a training corpus: `python scripts/generate_corpus.py settings.yaml --output corpus.zarr`."""
 
-Example: python scripts/generate_corpus.py --output corpus.zarr --conductors 20 --units 64 --draws 2
-
-Interrupted runs continue where they stopped when started again with the same settings; a larger
---conductors extends a finished corpus.
-"""
-
+import json
 import logging
 import sys
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import dask
-import torch
+import numpy as np
 import tyro
-from dask.distributed import Client, LocalCluster, as_completed
-from pydantic import ValidationError
+from distributed import Client
 from rich.console import Console
-from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
-from numerical.corpus import prepare_store, write_conductor
-from numerical.sampling import CorpusSettings
+from numerical.corpus.card import CREATOR, LICENCE, write_card
+from numerical.corpus.planning import plan
+from numerical.corpus.running import local_client, remote_client, simulate_all, usual_workers
+from numerical.corpus.settings import CorpusSettings
+from numerical.corpus.store import (
+    damaged_conductors,
+    failures,
+    forget_conductor,
+    prepare_store,
+    stored_conductors,
+    sweep,
+)
+from numerical.settings_file import read_yaml, to_yaml, validated
 
-# Dask asks its workers to hand freed memory back at once; the solver's blocks would be paged in anew at
-# every step, which doubles the time. The allocator keeps blocks of up to 32 MB, the most it can.
-for name, size in (("TRIM", 2**30), ("MMAP", 2**25)):
-    dask.config.set({f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": size})
 
+@dataclass(frozen=True)
+class Options:
+    """Simulate sampled limbs, motor units and draws, and store their MUAPs as a corpus to train on.
 
-def simulate(path: Path, settings: CorpusSettings, conductor: int) -> int:
-    """One conductor on one core: parallel work is one conductor per worker."""
-    torch.set_num_threads(1)
-    return write_conductor(path, settings, conductor)
+    A settings file (YAML) says what varies, how, and how much there is of it; `--example` prints one with
+    everything there is to set. The counts and the seed can be given here instead. An interrupted run goes on
+    where it stopped when the same command is given again; a larger `--conductors` extends a corpus.
 
+        python scripts/generate_corpus.py --example > settings.yaml
+        python scripts/generate_corpus.py settings.yaml --output corpus.zarr --dry-run
+        python scripts/generate_corpus.py settings.yaml --output corpus.zarr
 
-def run(settings: Annotated[CorpusSettings, tyro.conf.arg(name="")], output: Path, workers: int = 2) -> int:
-    """Simulate what is missing of a corpus; return the number of conductors that failed.
-
-    Args:
-        settings: What the corpus samples.
-        output: The Zarr store to write, continue or extend.
-        workers: Processes, each on one core.
+    Any Dask cluster can do the work, given its scheduler's address; a worker needs this package, the store's
+    folder (or an fsspec address such as s3://bucket/corpus.zarr), one core and some 3 GB.
     """
-    todo = prepare_store(output, settings)
-    per_conductor = settings.units * settings.draws
-    console = Console(stderr=True)
-    console.print(
-        f"{output}: {settings.conductors - len(todo)} of {settings.conductors} conductors stored, "
-        f"{len(todo)} to do, {per_conductor} MUAPs each"
-    )
-    if not todo:
+
+    settings: tyro.conf.Positional[Path | None] = None
+    """What to sample (YAML); the usual forearm without it."""
+    output: str | None = None
+    """The Zarr store to write, continue or extend: a path or an fsspec address."""
+    conductors: int | None = None
+    """Limbs, each meshed and solved once, in place of the settings'."""
+    units: int | None = None
+    """Motor units per conductor, in place of the settings'."""
+    draws: int | None = None
+    """Draws of innervation zone, velocity and length per unit, in place of the settings'."""
+    seed: int | None = None
+    """Of everything random, in place of the settings'."""
+    workers: int | None = None
+    """Processes on this machine, one core each; as many as it has cores and memory for."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler, such as tcp://host:8786, whose workers do the work."""
+    device: str = "cpu"
+    """What solves the lead fields, such as cpu or cuda."""
+    dry_run: bool = False
+    """Say what the corpus will be, how large and how long it takes, and stop."""
+    verify: bool = False
+    """Check every stored conductor against its checksum, and stop."""
+    repair: bool = False
+    """Check as `--verify` does, and simulate the damaged conductors again."""
+    licence: str = LICENCE
+    """Of the data, for its card: a name at spdx.org or an address."""
+    creator: str = CREATOR
+    """Who made the corpus, for its card."""
+    example: bool = False
+    """Print the settings with what they mean, and stop."""
+    json: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="(none)")] = None
+    """File for the plan or the run in numbers."""
+
+
+def main(options: Options) -> int:
+    """Return the exit status."""
+    settings = settings_of(options)
+    if options.example:
+        print(to_yaml(settings), end="")
         return 0
-    start, failures = time.perf_counter(), 0
-    columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn(), TimeRemainingColumn())
-    with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
-        ) as cluster,
-        Client(cluster) as client,
-        Progress(*columns, console=console) as progress,
-    ):
-        bar = progress.add_task("conductors", total=len(todo))
-        futures = client.map(simulate, [output] * len(todo), [settings] * len(todo), todo, pure=False)
-        for done, future in enumerate(as_completed(futures), 1):
-            if future.status == "error":
-                failures += 1
-                console.print(f"conductor failed: {future.exception()}")
-            progress.update(bar, completed=done)
+    if options.workers is not None and options.workers < 1:
+        raise ValueError(f"--workers is {options.workers}; allowed: 1 or more")
+    workers = options.workers or usual_workers()
+    console = Console(stderr=True)
+    if options.dry_run:
+        return show_plan(settings, workers, console, options.json)
+    if options.output is None:
+        raise ValueError("--output is missing: the Zarr store to write, continue or extend")
+    if options.verify or options.repair:
+        damaged = check(options.output, console)
+        if not options.repair:
+            return 1 if damaged else 0
+        for conductor in damaged:
+            forget_conductor(options.output, conductor)
+    return run(settings, options, workers, console)
+
+
+def settings_of(options: Options) -> CorpusSettings:
+    """Return the settings of the file, or the usual ones, with what the command line changes."""
+    given = {name: getattr(options, name) for name in ("conductors", "units", "draws", "seed")}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if options.settings is None:
+        return validated(CorpusSettings, {}, changes, "settings")
+    return validated(CorpusSettings, read_yaml(options.settings), changes, str(options.settings))
+
+
+def show_plan(settings: CorpusSettings, workers: int, console: Console, file: Path | None) -> int:
+    """Print what a corpus will be."""
+    with console.status("trying a coarse conductor"):
+        planned = plan(settings)
+    table = Table("plan", "", show_header=False)
+    rows = {
+        "conductors": f"{planned.conductors} of {planned.vertices} vertices",
+        "motor units": str(planned.motor_units),
+        "MUAPs": str(planned.muaps),
+        **{f"  {name}": f"{count} motor units" for name, count in planned.split.items()},
+        "on disk": f"about {planned.bytes / 1e9:.3g} GB",
+        "a conductor": f"about {planned.seconds:.0f} s of one core",
+        "in all": f"about {duration(planned.duration(workers))} with {workers} workers",
+    }
+    for row in rows.items():
+        table.add_row(*row)
+    Console().print(table)
+    write_json(file, {**planned.__dict__, "workers": workers, "duration": planned.duration(workers)})
+    return 0
+
+
+def check(location: str, console: Console) -> list[int]:
+    """Print and return the stored conductors that are damaged."""
+    total = int(stored_conductors(location).sum())
+    damaged = []
+    with progress(console) as bar:
+        task = bar.add_task("checking", total=total, said="")
+        for conductor, wrong in damaged_conductors(location):
+            if wrong:
+                damaged.append(conductor)
+                console.print(f"conductor {conductor}: {wrong}")
+            bar.advance(task)
+    console.print(f"{location}: {total} conductors stored, {len(damaged)} damaged")
+    return damaged
+
+
+def run(settings: CorpusSettings, options: Options, workers: int, console: Console) -> int:
+    """Simulate what is missing of a corpus and write its card; return the exit status."""
+    assert options.output is not None
+    location = options.output
+    todo = prepare_store(location, settings)
+    each = settings.units * settings.draws
+    console.print(
+        f"{location}: {settings.conductors - len(todo)} of {settings.conductors} conductors stored, "
+        f"{len(todo)} to do, {each} MUAPs each"
+    )
+    start, failed = time.perf_counter(), {}
+    with ExitStack() as stack:
+        if todo:
+            remote = options.scheduler is not None
+            client = stack.enter_context(
+                remote_client(options.scheduler) if remote else local_client(min(workers, len(todo)))
+            )
+            failed = follow(client, location, settings, todo, options.device, console)
+    seconds = time.perf_counter() - start
+    if options.scheduler is None and not failed:
+        sweep(location)
+    card = write_card(location, licence=options.licence, creator=options.creator)
+    console.print(f"card: {card}")
+    done = len(todo) - len(failed)
+    write_json(
+        options.json,
+        {
+            "conductors": done,
+            "muaps": done * each,
+            "failed": failed,
+            "seconds": seconds,
+            "muaps_per_second": done * each / seconds if done else None,
+            "workers": None if options.scheduler else workers,
+        },
+    )
+    for conductor, reason in failures(location).items():
+        console.print(f"conductor {conductor} failed: {reason}")
+    if failed:
+        print(
+            f"error: {len(failed)} of {len(todo)} conductors failed; the reasons are in the store, "
+            "and the same command tries them again",
+            file=sys.stderr,
+        )
+    return 1 if failed else 0
+
+
+def follow(
+    client: Client,
+    location: str,
+    settings: CorpusSettings,
+    todo: list[int],
+    device: str,
+    console: Console,
+) -> dict[int, str]:
+    """Simulate conductors, show how it goes, and return those that failed with the reasons."""
+    each, start, failed = settings.units * settings.draws, time.perf_counter(), {}
+    with progress(console) as bar:
+        task = bar.add_task("conductors", total=len(todo), said="")
+        for done, outcome in enumerate(simulate_all(client, location, settings, todo, device), 1):
+            if outcome.failure:
+                failed[outcome.conductor] = outcome.failure
+                console.print(f"conductor {outcome.conductor} failed: {outcome.failure}")
+            seconds = time.perf_counter() - start
+            left = seconds / done * (len(todo) - done)
+            said = f"{(done - len(failed)) * each / seconds:.1f} MUAPs per second, {duration(left)} left"
+            said += f", {len(failed)} failed" if failed else ""
+            bar.update(task, completed=done, said=said)
             if not console.is_terminal:
-                rate = done * per_conductor / (time.perf_counter() - start)
-                console.print(f"{done} of {len(todo)} conductors, {rate:.1f} MUAPs per second")
-    return failures
+                console.print(f"{done} of {len(todo)} conductors, {said}", soft_wrap=True)
+    return failed
+
+
+def progress(console: Console) -> Progress:
+    """Return a bar with a remark at its end."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, TextColumn("{task.fields[said]}"), console=console)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def write_json(path: Path | None, content: dict) -> None:
+    """Write numbers to a file, where one is asked for."""
+    if path is not None:
+        path.write_text(json.dumps(content, indent=1, default=np.ndarray.tolist) + "\n")
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.CRITICAL)
     try:
-        failed = tyro.cli(run, description=__doc__)
-    except ValidationError as error:
-        problems = (
-            f"{'.'.join(map(str, p['loc'])) or 'settings'}: {p['msg']}"
-            + (f", got {p['input']}" if p["loc"] else "")
-            for p in error.errors()
-        )
-        print(f"error: {'; '.join(problems)}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(main(tyro.cli(Options)))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted: stored conductors are kept; run again to continue", file=sys.stderr)
         sys.exit(130)
-    if failed:
-        print(f"error: {failed} conductors failed; run again to retry them", file=sys.stderr)
-        sys.exit(1)

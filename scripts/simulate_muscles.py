@@ -20,8 +20,9 @@ from rich.console import Console
 from numerical.cache import LIMIT, Cache, default_folder
 from numerical.result_plots import overview
 from numerical.results import check_destination, dataset, write_results
+from numerical.settings_file import to_yaml, validated
 from numerical.simulation import simulation
-from numerical.simulation_settings import SimulationSettings, example, read_settings, settings_of, to_yaml
+from numerical.simulation_settings import SimulationSettings, example, read_settings
 from numerical.stages import Chain, Report, Run
 
 
@@ -78,7 +79,7 @@ def chosen_settings(options: Options) -> SimulationSettings:
         except yaml.YAMLError:
             raise ValueError(f"--set {change}: {value!r} is not YAML") from None
     if options.settings is None:
-        return settings_of({}, changes, "settings")
+        return validated(SimulationSettings, {}, changes, "settings")
     return read_settings(options.settings, changes)
 
 

@@ -19,7 +19,7 @@ from lightning.fabric import Fabric
 
 from surrogate import checkpoint
 from surrogate.data import read_corpus
-from surrogate.evaluation import HELD_OUT, evaluate, muaps_per_second
+from surrogate.evaluation import evaluate, held_out_splits, muaps_per_second
 from surrogate.journal import WandbMode
 from surrogate.training import train
 from surrogate.training_state import TrainingSettings
@@ -81,7 +81,7 @@ def main(options: Options) -> None:
     checkpoint.save(state.average, path, provenance)
     # Scores are those of the generator that will be loaded, rounded weights and all.
     generator = checkpoint.load(path)
-    held_out = [split for split in HELD_OUT if len(corpus.samples_of(split))]
+    held_out = held_out_splits(corpus)
     scores = evaluate(generator, corpus, held_out, training=corpus)
     scores["muaps_per_second"] = round(muaps_per_second(generator, corpus))
     print(f"wrote {checkpoint.save(state.average, path, provenance, scores)}")

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from numerical.conditions import CONDITIONS
+from numerical.conditions import CONDITIONS, NEUTRAL
 
 TURN = 2 * math.pi
 
@@ -44,8 +44,12 @@ SCALINGS = {
         (name for name in CONDITIONS if name.endswith("_conductivity")),
         Scaling("logarithmic", 1e-6, 100),
     ),
+    "length_scale": Scaling("logarithmic", 1e-2, 100),
+    "array_shift": Scaling("linear", -1, 1),
+    # An array is turned a little from its usual place; half a turn away lies another muscle, not the same.
+    "array_angle": Scaling("linear", -TURN, TURN),
 }
-NAMES = tuple(CONDITIONS)
+NAMES = tuple(name for name in CONDITIONS if name not in NEUTRAL)  # of the usual corpus
 
 
 class Condition(BaseModel):
@@ -80,7 +84,7 @@ class Conditions(BaseModel):
         items = []
         for name, column in zip(names, values.double().T, strict=True):
             if name not in CONDITIONS:
-                raise ValueError(f"condition {name!r} is not known; allowed: {', '.join(NAMES)}")
+                raise ValueError(f"condition {name!r} is not known; allowed: {', '.join(CONDITIONS)}")
             _require_physical(name, column)
             scaled = column.log() if SCALINGS[name].kind == "logarithmic" else column
             periodic = SCALINGS[name].kind == "periodic"

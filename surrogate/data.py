@@ -1,10 +1,11 @@
 """A corpus of simulated MUAPs to what training and evaluation take: tables, batches, components."""
 
-import json
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,26 +14,30 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from numerical import sampling
-from numerical.corpus import open_corpus
+from numerical.anatomy.mesh import lagrange
+from numerical.corpus import CorpusSettings, open_corpus, stored_conductors
+from numerical.corpus.sampling import SPLITS, splits
+from numerical.electrodes import row_positions
 from surrogate.generators import ArrayGeometry
 from surrogate.generators.features import muscle_conductivity, nearest_column
 from surrogate.generators.lead_field import derivative_fit
 
-SPLITS = {name: value for value, name in enumerate(sampling.SPLITS)}
+EVEN_SPACING = 2e-3  # m, at which lead fields are differentiated along the limb
+CONTENTS = {"muap": "muaps", "lead_field": "lead_fields"}  # what the settings call an array of the store
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The samples of a corpus's complete conductors; MUAPs and lead fields stay in the store.
+    """The samples of a corpus's stored conductors; MUAPs and lead fields stay in the store.
 
     names: the conditions, in order. conditions: [sample, condition], SI units.
-    split: [sample], see SPLITS. motor_unit: [sample], and conductor: [motor_unit], as in the store.
+    split: [sample], index into SPLITS. motor_unit: [sample], and conductor: [motor_unit], as in the store.
     store_index: [sample], place in the store.
     """
 
-    path: Path
+    path: Path | str
     dataset: xarray.Dataset
+    settings: CorpusSettings
     geometry: ArrayGeometry
     names: tuple[str, ...]
     conditions: Float[Tensor, "sample condition"]
@@ -49,7 +54,7 @@ class Corpus:
         """Where the data came from: settings, seed, versions and size, for cards."""
         attributes = self.dataset.attrs
         return {
-            **{k: _decoded(attributes.get(k)) for k in ("settings", "seed", "versions", "muscles")},
+            **{k: attributes.get(k) for k in ("settings", "seed", "versions", "muscles")},
             "samples": len(self),
             "motor_units": len(self.motor_unit.unique()),
             "conductors": len(self.conductor[self.motor_unit].unique()),
@@ -59,53 +64,69 @@ class Corpus:
         """Return the samples of a split, or of `all`."""
         if split == "all":
             return torch.arange(len(self))
-        return torch.nonzero(self.split == SPLITS[split]).flatten()
+        return torch.nonzero(self.split == SPLITS.index(split)).flatten()
+
+    def require(self, *arrays: Literal["muap", "lead_field"]) -> None:
+        """Raise ValueError, in one line, where the corpus was generated without one of these arrays."""
+        for name in arrays:
+            require_kept(self.path, self.settings, name)
 
     def muap(self, samples: Int[Tensor, " n"]) -> Float[Tensor, "n row column time"]:
-        """Read MUAPs [V] from the store."""
+        """Read MUAPs [V] from the store; ValueError where it keeps none."""
+        self.require("muap")
         places, inverse = self.store_index[samples].unique(return_inverse=True)
         contiguous = len(places) > 0 and int(places[-1] - places[0]) == len(places) - 1
         wanted = slice(int(places[0]), int(places[-1]) + 1) if contiguous else places.numpy()
         read = torch.from_numpy(np.asarray(self.dataset["muap"].isel(sample=wanted), np.float32))
+        if "muap_scale" in self.dataset:
+            scale = np.asarray(self.dataset["muap_scale"].isel(sample=wanted), np.float32)
+            read *= torch.from_numpy(scale)[:, None, None, None]
         return read[inverse]
+
+
+def require_kept(location: str | Path, settings: CorpusSettings, array: str) -> None:
+    """Raise ValueError, in one line, where a corpus of such settings keeps no array of CONTENTS."""
+    contents = CONTENTS[array]
+    if getattr(settings.contents, contents) == "none":
+        raise ValueError(
+            f"{location}: holds no {contents.replace('_', ' ')}, for contents.{contents} was none; "
+            "generate a corpus that keeps them"
+        )
 
 
 def read_corpus(path: str | Path) -> Corpus:
     """Open a corpus for learning.
 
-    Raises ValueError if it is missing, foreign, cut short, or without a complete conductor.
+    Raises ValueError if it is missing, foreign, cut short, or without a stored conductor.
     """
     dataset = open_corpus(path)
-    conductor = _integers(dataset["motor_unit_conductor"])
-    sample_unit = _integers(dataset["sample_motor_unit"])
-    complete = torch.from_numpy(dataset["complete"].values.astype(bool))
-    kept = torch.nonzero(complete[conductor[sample_unit]]).flatten()
+    settings = CorpusSettings.model_validate(dataset.attrs["settings"])
+    conductor = torch.arange(settings.conductors * settings.units) // settings.units
+    sample_unit = torch.arange(len(conductor) * settings.draws) // settings.draws
+    stored = torch.from_numpy(stored_conductors(path)[: settings.conductors])
+    kept = torch.nonzero(stored[conductor[sample_unit]]).flatten()
     if len(kept) == 0:
-        raise ValueError(f"{path}: no conductor of this corpus is complete")
+        raise ValueError(f"{path}: no conductor of this corpus is stored yet")
     unit = sample_unit[kept]
-    owner = {"sample": kept, "motor_unit": unit, "conductor": conductor[unit]}
-    names = tuple(dataset.attrs["conditions"])
-    columns = []
-    for name in names:
-        values = torch.from_numpy(dataset[name].values.astype(np.float32))
-        columns.append(values[owner[str(dataset[name].dims[0])]])
-    conditions = torch.stack(columns, dim=1)
+    names = settings.condition_names
+    conditions = torch.from_numpy(dataset["conditions"].values.astype(np.float32))[kept]
     if not conditions.isfinite().all():
         name = names[int((~conditions.isfinite()).any(0).nonzero()[0])]
         raise ValueError(f"{path}: condition {name} is not finite for some samples")
     geometry = ArrayGeometry(
-        row_position=tuple(round(float(z), 9) for z in dataset["row_position"].values),
-        columns=dataset.sizes["column"],
-        samples=dataset.sizes["time"],
-        sampling_rate=float(dataset.attrs["sampling_rate"]),
+        row_position=tuple(round(float(z), 9) for z in row_positions(settings.array)),
+        columns=settings.array.columns,
+        samples=settings.samples,
+        sampling_rate=settings.sampling_rate,
     )
     return Corpus(
-        path=Path(path),
+        path=path,
         dataset=dataset,
+        settings=settings,
         geometry=geometry,
         names=names,
         conditions=conditions,
-        split=_integers(dataset["split"])[kept],
+        split=torch.from_numpy(splits(settings).ravel())[unit].long(),
         motor_unit=unit,
         conductor=conductor,
         store_index=kept,
@@ -212,11 +233,14 @@ def lead_field_table(
     unit, and every unit's weights.
 
     nodes: B-spline nodes [m]. memory: bytes for the fields that the components are taken from.
+
+    Raises ValueError if the corpus keeps no lead fields, or has too few units to train on.
     """
+    corpus.require("lead_field")
     units, first = _first_samples(corpus)
     conditions = corpus.conditions[first]
     split = corpus.split[first]
-    train = torch.nonzero(split == SPLITS["train"]).flatten()
+    train = torch.nonzero(split == SPLITS.index("train")).flatten()
     if len(train) < 2:
         raise ValueError(f"{corpus.path}: fewer than two motor units to train on")
     size = corpus.geometry.rows * corpus.geometry.columns * len(nodes)
@@ -235,14 +259,14 @@ def lead_field_table(
     for members, field in _lead_fields(corpus, units, conditions, nodes):
         norm[members] = field.norm(dim=1)
         weights[members] = field @ basis.T / norm[members, None]
-    validation = split == SPLITS["validation"]
+    validation = split == SPLITS.index("validation")
     unseen = weights[validation] if validation.any() else weights
     return LeadFieldTable(
         basis=basis,
         components=weights,
         log_norm=(norm * muscle_conductivity(conditions, corpus.names)).log(),
         conditions=conditions,
-        train=split == SPLITS["train"],
+        train=split == SPLITS.index("train"),
         validation=validation,
         residual=1 - unseen.square().sum(1).mean(),
     )
@@ -261,6 +285,22 @@ def principal_components(
     return (turned @ sketch)[:rank].contiguous()
 
 
+def slope_fit(
+    position: Float[np.ndarray, " position"], nodes: Float[Tensor, " node"]
+) -> Float[Tensor, "node position"]:
+    """Return the matrix from a potential at uneven positions [m] to its derivative as B-spline weights.
+
+    By way of an even grid, so that the fit weighs every stretch of the limb alike; cubics between the
+    positions err less than the mesh that the potential was solved on.
+    """
+    reach = math.floor(min(-position[0], position[-1]) / EVEN_SPACING + 1e-9)
+    even = EVEN_SPACING * np.arange(-reach, reach + 1)
+    index, weight = lagrange(position, even, 3)
+    interpolation = torch.zeros(len(even), len(position), dtype=torch.float64)
+    interpolation.scatter_add_(1, torch.from_numpy(index), torch.from_numpy(weight))
+    return (derivative_fit(torch.from_numpy(even), nodes).double() @ interpolation).float()
+
+
 def _first_samples(corpus: Corpus) -> tuple[Int[Tensor, " unit"], Int[Tensor, " unit"]]:
     """Return the motor units that the corpus has samples of, and the first sample of each."""
     units, place = corpus.motor_unit.unique(return_inverse=True)
@@ -272,30 +312,15 @@ def _lead_fields(
     corpus: Corpus, units: Tensor, conditions: Tensor, nodes: Tensor
 ) -> Iterator[tuple[Int[Tensor, " unit"], Float[Tensor, "unit size"]]]:
     """Yield, conductor by conductor, phi' as B-spline weights, columns turned to the unit."""
-    position = torch.from_numpy(corpus.dataset["position"].values.astype(np.float64))
-    fit = derivative_fit(position, nodes)
+    fit = slope_fit(corpus.dataset["position"].values, nodes)
     columns = corpus.geometry.columns
     angle = conditions[:, corpus.names.index("angle")]
     turn = nearest_column(angle, columns)[0]
     conductor = corpus.conductor[units]
     for one in conductor.unique():
         members = torch.nonzero(conductor == one).flatten()
-        potential = corpus.dataset["lead_field"].isel(motor_unit=units[members].numpy())
-        field = torch.from_numpy(np.asarray(potential, np.float32)) @ fit.T
+        mean = corpus.dataset["lead_field"].isel(motor_unit=units[members].numpy(), component=0)
+        field = torch.from_numpy(np.asarray(mean, np.float32)) @ fit.T
         place = (torch.arange(columns) + turn[members, None]) % columns
         field = torch.gather(field, 2, place[:, None, :, None].expand(field.shape))
         yield members, rearrange(field, "u r c n -> u (r c n)")
-
-
-def _integers(variable: xarray.DataArray) -> Int[Tensor, " n"]:
-    return torch.from_numpy(variable.values.astype(np.int64))
-
-
-def _decoded(attribute: object) -> object:
-    """Return an attribute that may be JSON text as what it says."""
-    if isinstance(attribute, str):
-        try:
-            return json.loads(attribute)
-        except json.JSONDecodeError:
-            return attribute
-    return attribute

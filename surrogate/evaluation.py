@@ -16,7 +16,7 @@ from surrogate.data import Corpus, MuapCache, other_draws
 from surrogate.generators import Generator
 from surrogate.losses import relative_l2
 
-HELD_OUT = ("held_out_units", "held_out_conductors")
+HELD_OUT = ("held_out_units", "held_out_conductors", "held_out_corner")
 BATCH = 128
 
 MUAP = Float[Tensor, "batch row column time"]
@@ -37,28 +37,36 @@ def nrmse(muap: MUAP, reference: MUAP) -> Float[Tensor, " batch"]:
     return error / (reference.amax((1, 2, 3)) - reference.amin((1, 2, 3)))
 
 
+def held_out_splits(corpus: Corpus) -> tuple[str, ...]:
+    """Return the splits of HELD_OUT that a corpus has samples of."""
+    return tuple(split for split in HELD_OUT if len(corpus.samples_of(split)))
+
+
 def evaluate(
     generator: Generator,
     corpus: Corpus,
-    splits: Sequence[str] = HELD_OUT,
+    splits: Sequence[str] | None = None,
     training: Corpus | None = None,
     memory: float = 2e9,
 ) -> dict[str, dict]:
     """Return, for each split, the errors of MUAPs generated from their conditions alone.
 
-    splits: names of splits, or `all`. training: the corpus whose training split the baselines come
-    from; without it they are null. memory: bytes of MUAPs held at a time.
+    splits: names of splits, or `all`; those of `held_out_splits` if not given. training: the corpus
+    whose training split the baselines come from; without it they are null. memory: bytes of MUAPs
+    held at a time.
 
     Beside `nrmse`, `relative_l2` and `n` of the generator stand, of the same form, `encoded`: with
     the latent encoded from another draw of the same motor unit, where the corpus has one, and
     `baselines`: `mean_muap` of the training samples, and `nearest_sample`, the training sample that
     is nearest in scaled conditions.
-    Raises ValueError if the corpus has other conditions or another array, or a split is empty.
+    Raises ValueError if the corpus has other conditions or another array, or keeps no MUAPs, and if a
+    split is empty.
     """
     require_match(generator, corpus)
+    corpus.require("muap")
     baselines = {} if training is None else _baselines(generator.conditions, training, memory)
     scores = {}
-    for split in splits:
+    for split in held_out_splits(corpus) if splits is None else splits:
         samples = corpus.samples_of(split)
         if len(samples) == 0:
             raise ValueError(f"{corpus.path}: split {split} has no samples")

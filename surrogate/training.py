@@ -40,8 +40,9 @@ def train(
     them, if given, it is left there. Returns the finished run's state, whose `average` is the
     trained generator, or None if it was left unfinished.
     Raises ValueError if `output` holds a run of other settings or another corpus, or if the corpus
-    has too little to train on.
+    keeps no MUAPs or no lead fields, or has too little to train on.
     """
+    corpus.require("muap", "lead_field")
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     settings = fitted_to(corpus, settings)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from numerical.corpus import CorpusSettings
+from numerical.settings_file import read_yaml, validated
+
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
@@ -36,3 +39,11 @@ def test_the_readme_samples_the_shipped_generator():
     exec(compile(shown("generator.sample"), "README.md", "exec"), names)
     assert names["muap"].shape == (2, 10, 32, 96)
     assert np.isfinite(np.asarray(names["muap"])).all()
+
+
+def test_the_readme_s_corpus_settings_can_be_used(tmp_path):
+    [block] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "settings.yaml").write_text(block)
+    settings = validated(CorpusSettings, read_yaml(tmp_path / "settings.yaml"), {}, "README.md")
+    assert settings.draws == 16
+    assert settings.motor_unit.muscles == ("FCR", "FCU", "ECRB", "ECU")

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from numerical.results import open_results
-from numerical.simulation_settings import SimulationSettings, example, read_settings, to_yaml
+from numerical.settings_file import to_yaml
+from numerical.simulation_settings import SimulationSettings, example, read_settings
 from tests.numerical.conftest import COARSE, SMALL_ARRAY
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,7 +9,7 @@ and angle.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -50,6 +50,16 @@ class Muscle:
     fibre_centre: float
     physiological_area: float = 0.0
     belly: tuple[float, float] | None = None
+
+    def longer(self, scale: float) -> "Muscle":
+        """Return the muscle with all its lengths along the limb scaled; cross-sections stay."""
+        belly = self.belly and (scale * self.belly[0], scale * self.belly[1])
+        return replace(
+            self,
+            fibre_length=scale * self.fibre_length,
+            fibre_centre=scale * self.fibre_centre,
+            belly=belly,
+        )
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,9 @@ class LimbSettings(BaseModel):
     fat_thickness: float = Field(0.003, ge=0.0003, le=0.02, description="subcutaneous fat, m")
     skin_thickness: float = Field(0.0013, ge=0.0003, le=0.004, description="skin, m")
     bone_scale: float = Field(1.0, ge=0.5, le=1.4, description="size of the bones relative to the table, 1")
+    length_scale: float = Field(
+        1.0, ge=0.6, le=1.5, description="length of the limb and of its muscles relative to the tables, 1"
+    )
 
 
 @dataclass(frozen=True)
@@ -60,23 +63,30 @@ class Segment:
         return Limb(
             tissues=("muscle", "fat", "skin"),
             thicknesses=(settings.fat_thickness, settings.skin_thickness),
-            outline_z=z,
+            outline_z=tuple(settings.length_scale * at for at in z),
             outline_radius=tuple(settings.limb_radius * r for r in relative),
             outline_ellipticity=ellipticity,
         )
 
     def limb(self, settings: LimbSettings) -> Limb:
         """Return the segment, of a given size and layers."""
-        scale = settings.bone_scale
+        thick, long, shape = settings.bone_scale, settings.length_scale, warp(self)
         return replace(
             self.bare_limb(settings),
-            bones=tuple(replace(bone, radius=bone.radius * scale) for bone in bones(self)),
-            muscles=muscles(self),
-            warp=warp(self),
+            bones=tuple(replace(bone, radius=bone.radius * thick) for bone in bones(self)),
+            muscles=tuple(muscle.longer(long) for muscle in muscles(self)),
+            warp=shape if long == 1 else replace(shape, levels=shape.levels * long),
         )
 
-    def mesh(self, limb: Limb, resolution: "LimbResolution") -> SweptMesh:
-        """Return the mesh of a limb: rings close up towards the skin, slices spread beyond the array."""
+    def centre_in(self, limb: Limb) -> float:
+        """Return z of the array's middle plane [m] in a limb of this segment: it grows with the length."""
+        return self.array_centre * limb.outline_z[-1] / self.outline[-1][0]
+
+    def mesh(self, limb: Limb, resolution: "LimbResolution", centre: float | None = None) -> SweptMesh:
+        """Return the mesh of a limb: rings close up towards the skin, slices spread beyond the array.
+
+        centre: z of the array's middle [m], the segment's if None.
+        """
         core = np.linspace(0, 1, resolution.muscle_rings + 1)[1:]
         core += RING_GRADING * core * (1 - core)
         # Even flat tetrahedra cost accuracy: layers get no more rings than their thickness asks for.
@@ -84,7 +94,7 @@ class Segment:
         fat = np.linspace(1, 2, fat_rings + 1)[1:]
         skin = np.linspace(2, 3, resolution.skin_rings + 1)[1:]
         angles = np.linspace(0, 2 * np.pi, resolution.angles, endpoint=False)
-        slices = _slices(limb, resolution, self.array_centre)
+        slices = _slices(limb, resolution, self.centre_in(limb) if centre is None else centre)
         return SweptMesh(limb, np.concatenate([core, fat, skin]), angles, slices)
 
 
@@ -107,10 +117,10 @@ class LimbResolution(BaseModel):
     widest_spacing: float = Field(0.005, gt=0, description="between slices far from the array, m")
 
     def refined(self, factor: float) -> Self:
-        """Return a resolution `factor` times finer in every direction."""
+        """Return a resolution `factor` times finer in every direction, as far as there is a coarser one."""
         return type(self)(
-            angles=round(self.angles * factor),
-            muscle_rings=round(self.muscle_rings * factor),
+            angles=max(16, round(self.angles * factor)),
+            muscle_rings=max(4, round(self.muscle_rings * factor)),
             fat_spacing=self.fat_spacing / factor,
             skin_rings=max(1, round(self.skin_rings * factor)),
             slice_spacing=self.slice_spacing / factor,
@@ -120,17 +130,24 @@ class LimbResolution(BaseModel):
         )
 
 
-def _slices(limb: Limb, resolution: LimbResolution, centre: float) -> Float[Array, " slice"]:
-    """Even slices around the array, then ever wider ones to both ends of the limb."""
+def slice_offsets(resolution: LimbResolution, reach: float) -> Float[Array, " slice"]:
+    """Return how far slices lie from the array's centre [m]: evenly near it, then ever wider to `reach`."""
     inner = round(resolution.half_span / resolution.slice_spacing)
-    offsets = resolution.slice_spacing * np.arange(inner + 1)
-    reach = max(centre - limb.outline_z[0], limb.outline_z[-1] - centre)
+    offsets: Array = resolution.slice_spacing * np.arange(inner + 1, dtype=np.float64)
     spacing = resolution.slice_spacing
     while offsets[-1] < reach:
         spacing = min(spacing * resolution.coarsening, resolution.widest_spacing)
         offsets = np.append(offsets, offsets[-1] + spacing)
+    return offsets
+
+
+def _slices(limb: Limb, resolution: LimbResolution, centre: float) -> Float[Array, " slice"]:
+    """Slices on both sides of the array, the last of each side at the limb's end."""
+    ends = (centre - limb.outline_z[0], limb.outline_z[-1] - centre)
+    offsets = slice_offsets(resolution, max(ends))
+    spacing = offsets[-1] - offsets[-2]
     sides = []
-    for end in (centre - limb.outline_z[0], limb.outline_z[-1] - centre):
+    for end in ends:
         inside = offsets[offsets < end - 0.3 * spacing]
         sides.append(np.append(inside, end))
     return centre + np.concatenate([-sides[0][:0:-1], sides[1]])

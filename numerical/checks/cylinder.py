@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from numerical.anatomy.cylinder import LayeredCylinder
 from numerical.anatomy.mesh import SweptMesh
+from numerical.corpus.settings import CorpusSettings
 from numerical.report import COLOURS, MARKS, Check, Plot, Quantity, new_figure, plain_axes
-from numerical.sampling import CorpusSettings
 from numerical.validation import (
     CHANNEL_SPACING,
     CHANNELS,
@@ -53,7 +53,7 @@ def random_cylinder(rng: np.random.Generator) -> LayeredCylinder:
 
     Ranges that span a factor of three or more are sampled evenly in their logarithm.
     """
-    ranges = CorpusSettings()
+    ranges = CorpusSettings().conductor
 
     def draw(limits: tuple[float, float]) -> float:
         low, high = limits
@@ -61,18 +61,18 @@ def random_cylinder(rng: np.random.Generator) -> LayeredCylinder:
             return float(rng.uniform(low, high))
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
-    skin_radius, fat, skin = draw(LIMB_RADIUS), draw(FAT_THICKNESS), draw(ranges.skin_thickness)
+    skin_radius, fat, skin = draw(LIMB_RADIUS), draw(FAT_THICKNESS), draw(ranges.skin_thickness.support)
     muscle_radius = skin_radius - skin - fat
     return LayeredCylinder(
         bone_radius=min(draw(BONE_RADIUS) * skin_radius, muscle_radius - LEAST_MUSCLE),
         muscle_radius=muscle_radius,
         fat_radius=skin_radius - skin,
         skin_radius=skin_radius,
-        bone_conductivity=draw(ranges.bone_conductivity),
-        muscle_transverse_conductivity=draw(ranges.muscle_transverse_conductivity),
-        muscle_longitudinal_conductivity=draw(ranges.muscle_longitudinal_conductivity),
-        fat_conductivity=draw(ranges.fat_conductivity),
-        skin_conductivity=draw(ranges.skin_conductivity),
+        bone_conductivity=draw(ranges.bone_conductivity.support),
+        muscle_transverse_conductivity=draw(ranges.muscle_transverse_conductivity.support),
+        muscle_longitudinal_conductivity=draw(ranges.muscle_longitudinal_conductivity.support),
+        fat_conductivity=draw(ranges.fat_conductivity.support),
+        skin_conductivity=draw(ranges.skin_conductivity.support),
     )
 
 

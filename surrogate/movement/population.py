@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from numerical.anatomy.forearm import ARRAY_CENTRE, ForearmSettings, forearm
 from numerical.anatomy.forearm import muscles as forearm_muscles
 from numerical.anatomy.limb import Limb
+from numerical.conditions import NEUTRAL
 from numerical.conductor import Conductivities
 from numerical.fibres import layout, muscle_regions
 from numerical.motor_units import PoolSettings, motor_unit_pool
@@ -48,9 +49,13 @@ class Subject(BaseModel):
     )
 
     def conductor_conditions(self) -> dict[str, float]:
-        """Return the conditions that all motor units of the subject share, in SI units."""
-        tissues = self.conductivities.model_dump()
-        return self.forearm.model_dump() | {f"{t}_conductivity": v for t, v in tissues.items()}
+        """Return the conditions that all motor units of the subject share, in SI units.
+
+        Those that corpora usually leave as they are only where they are not so here.
+        """
+        tissues = {f"{name}_conductivity": v for name, v in self.conductivities.model_dump().items()}
+        every = self.forearm.model_dump() | tissues
+        return {name: value for name, value in every.items() if value != NEUTRAL.get(name)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import pytest
 from numerical.anatomy.forearm import forearm
 from numerical.anatomy.mesh import SweptMesh
 from numerical.checks import consistency, convergence, cylinder, physiology
-from numerical.sampling import CorpusSettings
+from numerical.corpus.settings import CorpusSettings
 from tests.numerical.conftest import COARSE
 
 
@@ -23,7 +23,7 @@ def test_random_cylinders_fill_their_ranges(rng):
     for found, (low, high) in (
         (radius, cylinder.LIMB_RADIUS),
         (fat, cylinder.FAT_THICKNESS),
-        (bone, ranges.bone_conductivity),
+        (bone, ranges.conductor.bone_conductivity.support),
     ):
         assert low <= found.min() < low * (high / low) ** 0.1
         assert low * (high / low) ** 0.9 < found.max() <= high

@@ -6,8 +6,9 @@ import pytest
 from numerical.cache import Cache
 from numerical.emg import sum_discharges
 from numerical.results import dataset
+from numerical.settings_file import validated
 from numerical.simulation import simulation
-from numerical.simulation_settings import SimulationSettings, settings_of
+from numerical.simulation_settings import SimulationSettings
 from numerical.stages import Chain
 from tests.numerical.conftest import COARSE, SMALL_ARRAY
 
@@ -28,7 +29,9 @@ VALUES = {
 
 def settings(**changes) -> SimulationSettings:
     """Settings with some values changed; a double underscore stands for a dot."""
-    return settings_of(VALUES, {place.replace("__", "."): v for place, v in changes.items()}, "test")
+    return validated(
+        SimulationSettings, VALUES, {place.replace("__", "."): v for place, v in changes.items()}, "test"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +230,7 @@ def test_muaps_last_as_long_as_the_slowest_wave(cache):
 
 @pytest.mark.parametrize("part", ["lower_leg", "upper_arm"])
 def test_other_segments_have_a_grid_over_their_bellies_and_a_muscle(part):
-    chosen = settings_of({"anatomy": {"segment": part}}, {}, "test")
+    chosen = validated(SimulationSettings, {"anatomy": {"segment": part}}, {}, "test")
     its = simulation(chosen)
     z = its.electrodes.value.centre[:, 2]
     (muscle,) = chosen.muscles

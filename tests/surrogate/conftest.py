@@ -15,15 +15,35 @@ import zarr
 
 from numerical.action_potential import source_strength, travelling_source, tukey_window
 from numerical.conditions import CONDITIONS
-from numerical.corpus import prepare_store
+from numerical.corpus import CorpusSettings, prepare_store
+from numerical.corpus.sampling import sample_conductor
+from numerical.corpus.stored_unit import stored_positions
 from numerical.electrodes import ArraySettings, column_angles, row_positions
-from numerical.sampling import CorpusSettings, stored_positions
 from surrogate.conditions import Conditions
 from surrogate.data import read_corpus
 from surrogate.generators import ArrayGeometry
 from surrogate.generators.lead_field import LeadFieldGenerator, LeadFieldSettings
 
 ARRAY = ArraySettings(rows=4, columns=8)
+# With this seed, the first six conductors are three to train on, a third of their units held out, and one
+# each for validation, held out, and in the corner.
+PLAN = CorpusSettings.model_validate(
+    {
+        "conductors": 7,
+        "units": 6,
+        "draws": 2,
+        "seed": 368,
+        "split": {
+            "held_out_units": 0.25,
+            "held_out_conductors": 0.15,
+            "validation": 0.15,
+            "held_out_corner": {"limb_radius": [0.8, 1.0]},
+        },
+        "array": ARRAY,
+        "samples": 48,
+    }
+)
+STORED = 6  # conductors
 SMALL = LeadFieldSettings(
     components=12, width=32, blocks=1, angle_harmonics=2, latent_size=4, encoder_width=16
 )
@@ -73,24 +93,54 @@ def fibre_sum(conditions, rows, columns, times, rng, cell=0.25e-3):
 
 
 def drawn(settings, conductor, rng):
-    """Return random conditions within the ranges of corpus settings."""
-    conditions = {}
-    for name, (_, level, *_) in CONDITIONS.items():
-        generator = conductor if level == "conductor" else rng
-        if name in type(settings).model_fields:
-            conditions[name] = generator.uniform(*getattr(settings, name))
-    conditions |= {
+    """Return a conductor's conditions, and random ones of a unit and a draw in ranges of corpus settings."""
+    return conductor | {
         "number_of_fibres": float(rng.integers(20, 60)),
         "depth": rng.uniform(0.012, 0.02),
         "angle": rng.uniform(0, 2 * math.pi),
+        "fibre_centre": float(settings.motor_unit.fibre_centre.at(rng.uniform())),
         "fibre_spread_radial": rng.uniform(1e-3, 2e-3),
         "fibre_spread_tangential": rng.uniform(1e-3, 2e-3),
         "fibre_correlation": rng.uniform(-0.5, 0.5),
         "end_plate_spread": rng.uniform(1e-3, 3e-3),
         "fibre_end_spread": rng.uniform(1e-3, 3e-3),
+        "innervation_zone": float(settings.draw.innervation_zone.at(rng.uniform())),
+        "conduction_velocity": float(settings.draw.conduction_velocity.at(rng.uniform())),
         "fibre_length": rng.uniform(0.08, 0.12),
     }
-    return conditions
+
+
+def simulated(conductor):
+    """Return what a corpus of `PLAN` keeps of a conductor of the analytical medium."""
+    rows, columns = row_positions(ARRAY), column_angles(ARRAY)
+    times = np.arange(PLAN.samples) / PLAN.sampling_rate
+    shared = sample_conductor(PLAN, conductor)
+    arrays = {name: [] for name in ("conditions", "lead_field", "muap")}
+    for unit in range(PLAN.units):
+        rng = np.random.default_rng([conductor, unit])
+        of_unit = drawn(PLAN, shared, rng)
+        place = of_unit["limb_radius"] - of_unit["depth"]
+        x, y = place * math.cos(of_unit["angle"]), place * math.sin(of_unit["angle"])
+        field, _ = potential(x, y, stored_positions(PLAN), of_unit, rows, columns)
+        arrays["lead_field"].append(field[None])
+        for _ in range(PLAN.draws):
+            draw = drawn(PLAN, shared, rng)
+            conditions = of_unit | {n: draw[n] for n, c in CONDITIONS.items() if c.level == "sample"}
+            arrays["conditions"].append([conditions[name] for name in PLAN.condition_names])
+            arrays["muap"].append(fibre_sum(conditions, rows, columns, times, rng, cell=1e-3))
+    arrays["muscle"] = np.zeros(PLAN.units)
+    return {name: np.array(values) for name, values in arrays.items()}
+
+
+def write_store(path, settings, conductors):
+    """Write a store that holds conductors, one after the other, each as arrays by name."""
+    prepare_store(path, settings)
+    group = zarr.open_group(path, mode="r+")
+    for conductor, arrays in enumerate(conductors):
+        for name, values in arrays.items():
+            group[name][conductor * len(values) : (conductor + 1) * len(values)] = values
+        group["checksum"][conductor] = 1
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +148,6 @@ def medium():
     """The volume conductor, its electrodes, and the unit of conditions `drawn` from a seed."""
     rows, columns = row_positions(ARRAY), column_angles(ARRAY)
     times = np.arange(48) / 2048.0
-    settings = CorpusSettings(array=ARRAY)
 
     def field(conditions, z):
         place = conditions["limb_radius"] - conditions["depth"]
@@ -106,7 +155,7 @@ def medium():
         return potential(x, y, z, conditions, rows, columns)[0]
 
     def conditions(seed):
-        return drawn(settings, np.random.default_rng(seed), np.random.default_rng(seed))
+        return drawn(PLAN, sample_conductor(PLAN, seed), np.random.default_rng(seed))
 
     def muap(conditions):
         return fibre_sum(conditions, rows, columns, times, np.random.default_rng(0))
@@ -116,37 +165,32 @@ def medium():
         conditions=conditions,
         muap=muap,
         times=times,
-        position=stored_positions(settings),
+        position=stored_positions(PLAN),
     )
 
 
 @pytest.fixture(scope="session")
-def corpus_path(tmp_path_factory):
-    """A store of 4 conductors x 6 units x 2 draws, all four splits in it, one conductor missing."""
-    settings = CorpusSettings(conductors=5, units=6, draws=2, array=ARRAY, samples=48)
-    path = tmp_path_factory.mktemp("corpus") / "corpus.zarr"
-    prepare_store(path, settings)
-    group = zarr.open_group(path, mode="r+")
-    rows, columns = row_positions(ARRAY), column_angles(ARRAY)
-    times = np.arange(settings.samples) / settings.sampling_rate
-    for unit in range(4 * settings.units):
-        conductor = unit // settings.units
-        rng = np.random.default_rng(unit)
-        fixed = drawn(settings, np.random.default_rng(1000 + conductor), rng)
-        place = fixed["limb_radius"] - fixed["depth"]
-        x, y = place * math.cos(fixed["angle"]), place * math.sin(fixed["angle"])
-        group["lead_field"][unit] = potential(x, y, stored_positions(settings), fixed, rows, columns)[0]
-        for sample in (2 * unit, 2 * unit + 1):
-            draw = drawn(settings, np.random.default_rng(1000 + conductor), rng)
-            conditions = fixed | {n: draw[n] for n, (_, of, *_) in CONDITIONS.items() if of == "sample"}
-            group["muap"][sample] = fibre_sum(conditions, rows, columns, times, rng, cell=1e-3)
-            index = {"sample": sample, "motor_unit": unit, "conductor": conductor}
-            for name, (_, level, *_) in CONDITIONS.items():
-                group[name][index[level]] = conditions[name]
-            held = {0: 2, 1: 1}.get(unit % settings.units, 0)
-            group["split"][sample] = 3 if conductor == 3 else held
-    group["complete"][:4] = True
-    return path
+def conductors():
+    return [simulated(conductor) for conductor in range(STORED)]
+
+
+@pytest.fixture(scope="session")
+def corpus_path(conductors, tmp_path_factory):
+    """A store of 6 conductors x 6 units x 2 draws, every split in it, one conductor missing."""
+    return write_store(tmp_path_factory.mktemp("corpus") / "corpus.zarr", PLAN, conductors)
+
+
+@pytest.fixture(scope="session")
+def halved_path(conductors, tmp_path_factory):
+    """The same corpus with MUAPs in half precision and a scale."""
+    contents = PLAN.contents.model_copy(update={"muaps": "float16"})
+    halved = []
+    for arrays in conductors:
+        scale = np.abs(arrays["muap"]).max((1, 2, 3))
+        muap = (arrays["muap"] / scale[:, None, None, None]).astype(np.float16)
+        halved.append(arrays | {"muap": muap, "muap_scale": scale})
+    path = tmp_path_factory.mktemp("halved") / "corpus.zarr"
+    return write_store(path, PLAN.model_copy(update={"contents": contents}), halved)
 
 
 @pytest.fixture(scope="session")

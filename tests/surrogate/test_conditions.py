@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from numerical.conditions import CONDITIONS
+from numerical.conditions import CONDITIONS, NEUTRAL
 from surrogate.conditions import NAMES, SCALINGS, TURN, Conditions
 
 
@@ -16,8 +16,22 @@ def middle(conditions):
 
 
 def test_every_condition_has_a_scaling_and_the_units_of_the_corpus(conditions):
-    assert tuple(SCALINGS) == NAMES == conditions.names
-    assert [item.unit for item in conditions.items] == [c.unit for c in CONDITIONS.values()]
+    assert tuple(SCALINGS) == tuple(CONDITIONS)
+    assert conditions.names == NAMES == tuple(name for name in CONDITIONS if name not in NEUTRAL)
+    assert [item.unit for item in conditions.items] == [CONDITIONS[name].unit for name in NAMES]
+
+
+def test_conditions_that_only_some_corpora_vary_stand_beside_the_usual_ones(corpus):
+    values = torch.tensor([[0.9, -0.01, -0.2], [1.1, 0.02, 0.3]])
+    table = torch.cat([corpus.conditions[:2], values], dim=1)
+    more = Conditions.from_samples((*NAMES, *NEUTRAL), table)
+    assert more.names == tuple(CONDITIONS)
+    more.check(table)
+    assert torch.allclose(more.scaled(table)[:, -3:], torch.tensor([[-1.0], [1.0]]).expand(2, 3))
+    beyond = table.clone()
+    beyond[0, -1] = 1.0
+    with pytest.raises(ValueError, match="array_angle is 1 rad"):
+        more.check(beyond)
 
 
 def test_mapping_and_table_are_inverse(conditions, corpus):

@@ -1,4 +1,4 @@
-"""Corpora as training sees them: only complete conductors, each sample's own conditions, pairs."""
+"""Corpora as training sees them: only stored conductors, each sample's own conditions, pairs."""
 
 import shutil
 
@@ -6,17 +6,24 @@ import numpy as np
 import pytest
 import torch
 import zarr
+from lightning.fabric import Fabric
 
+from numerical.corpus.sampling import SPLITS, sample_conductor
+from numerical.corpus.stored_unit import stored_positions
 from surrogate.data import (
-    SPLITS,
     MuapCache,
     epoch_batches,
     lead_field_table,
     other_draws,
     principal_components,
     read_corpus,
+    slope_fit,
 )
-from surrogate.generators.lead_field import node_positions
+from surrogate.evaluation import evaluate
+from surrogate.generators.lead_field import cubic_spline, node_positions
+from surrogate.training import train
+from surrogate.training_state import TrainingSettings
+from tests.surrogate.conftest import PLAN, STORED, write_store
 
 NODES = node_positions(0.15, 4e-3)
 
@@ -25,21 +32,22 @@ def table_of(corpus, components):
     return lead_field_table(corpus, NODES, components, 1e9, torch.Generator().manual_seed(0))
 
 
-def test_only_complete_conductors_are_read(corpus, corpus_path):
-    store = zarr.open_group(corpus_path, mode="r")
-    assert store["complete"].shape == (5,)
-    assert len(corpus) == 4 * 6 * 2
-    assert corpus.conductor[corpus.motor_unit].unique().tolist() == [0, 1, 2, 3]
+def test_only_stored_conductors_are_read(corpus):
+    assert len(corpus.conductor.unique()) == PLAN.conductors > STORED
+    assert len(corpus) == STORED * 6 * 2
+    assert corpus.conductor[corpus.motor_unit].unique().tolist() == list(range(STORED))
     assert corpus.conditions.isfinite().all()
 
 
 def test_each_sample_has_the_conditions_of_its_draw_unit_and_conductor(corpus, corpus_path):
-    store = zarr.open_group(corpus_path, mode="r")
-    for sample in (0, 17, 47):
-        place = {"innervation_zone": sample, "depth": sample // 2, "fat_thickness": sample // 12}
-        for name, index in place.items():
-            value = float(corpus.conditions[sample, corpus.names.index(name)])
-            assert value == pytest.approx(store[name][index], rel=1e-6)
+    stored = zarr.open_group(corpus_path, mode="r")["conditions"][: len(corpus)]
+    np.testing.assert_array_equal(corpus.conditions.numpy(), stored.astype(np.float32))
+    by_name = dict(zip(corpus.names, corpus.conditions.T.numpy(), strict=True))
+    for conductor in range(STORED):
+        fat = by_name["fat_thickness"][12 * conductor : 12 * (conductor + 1)]
+        assert fat == pytest.approx(sample_conductor(PLAN, conductor)["fat_thickness"], rel=1e-6)
+    assert (by_name["depth"][::2] == by_name["depth"][1::2]).all()
+    assert (by_name["innervation_zone"][::2] != by_name["innervation_zone"][1::2]).all()
 
 
 def test_splits_do_not_overlap_and_miss_nothing(corpus):
@@ -56,6 +64,15 @@ def test_cache_returns_what_the_store_holds_whatever_its_memory(corpus, corpus_p
         cache = MuapCache(corpus, memory)
         assert np.array_equal(cache.take(samples).numpy(), store[samples.numpy()])
         assert len(cache.held) == (1 if memory == 0 else 3)
+
+
+def test_half_precision_reads_as_volts(corpus, halved_path):
+    samples = torch.tensor([40, 3, 25])
+    muap, exact = read_corpus(halved_path).muap(samples), corpus.muap(samples)
+    assert muap.dtype == torch.float32
+    # float16 rounds to half of 2^-10 of a value, and the largest that it holds is 1, the MUAP's peak.
+    peak = exact.abs().amax((1, 2, 3), keepdim=True)
+    assert ((muap - exact).abs() <= 2**-11 * peak).all()
 
 
 @pytest.mark.parametrize("memory", [0, 1e9])
@@ -97,25 +114,62 @@ def test_components_hold_the_lead_fields(corpus):
     assert kept.tolist() == pytest.approx([1.0] * len(kept), abs=1e-4)
 
 
+def test_slope_of_unevenly_stored_fields_is_that_of_the_potential():
+    position, scale = stored_positions(PLAN), 15e-3  # as sharp as a fibre 7 mm deep in muscle
+    assert np.ptp(np.diff(position)) > 5e-3
+    at = torch.linspace(-0.1, 0.1, 333, dtype=torch.float64)
+    place = (at - NODES[0]) / 4e-3
+    before = place.floor().long()
+    for electrode in (0.0, 0.036):  # the outermost row, where slices begin to part
+        distance = (1 + ((torch.from_numpy(position) - electrode) / scale) ** 2).sqrt()
+        values = slope_fit(position, NODES).double() @ (1 / distance)
+        found = (values[before[:, None] + torch.arange(-1, 3)] * cubic_spline(place - before)).sum(-1)
+        exact = -(at - electrode) / scale**2 / (1 + ((at - electrode) / scale) ** 2) ** 1.5
+        # Cubics err by 3/128 h^4 of the fourth derivative, 9 / scale^4 at the electrode and less than a tenth
+        # of that two scales away, where h is 5 mm: 3e-4. The slope's error is a few times as much.
+        assert float((found - exact).norm() / exact.norm()) < 3e-3
+
+
 def test_lead_fields_ask_for_little_memory(corpus):
     frugal = lead_field_table(corpus, NODES, 4, 1e6, torch.Generator().manual_seed(0))
-    assert frugal.components.shape == (24, 4)
+    assert frugal.components.shape == (36, 4)
     assert frugal.components.isfinite().all()
 
 
-def test_bad_corpora_are_refused_in_one_line(corpus_path, tmp_path):
+@pytest.mark.parametrize("missing", ["lead_fields", "muaps"])
+def test_a_corpus_without_what_is_needed_is_refused_in_one_line(conductors, generator, tmp_path, missing):
+    contents = PLAN.contents.model_copy(update={missing: "none"})
+    arrays = {"muaps": "muap", "lead_fields": "lead_field"}
+    held = [{k: v for k, v in one.items() if k != arrays[missing]} for one in conductors[:2]]
+    path = write_store(tmp_path / "part.zarr", PLAN.model_copy(update={"contents": contents}), held)
+    part = read_corpus(path)
+    refused = f"^{path}: holds no {missing.replace('_', ' ')}, for contents.{missing} was none; [^\n]*$"
+    with pytest.raises(ValueError, match=refused):
+        train(part, tmp_path / "run", TrainingSettings(), Fabric(accelerator="cpu"), wandb="disabled")
+    if missing == "muaps":
+        assert table_of(part, 4).components.isfinite().all()
+        for use in (lambda: part.muap(torch.arange(2)), lambda: evaluate(generator, part, ["all"])):
+            with pytest.raises(ValueError, match=refused):
+                use()
+    else:
+        assert part.muap(torch.arange(2)).any()
+        with pytest.raises(ValueError, match=refused):
+            table_of(part, 4)
+
+
+def test_bad_corpora_are_refused_in_one_line(corpus, corpus_path, tmp_path):
     with pytest.raises(ValueError, match="nowhere"):
         read_corpus(tmp_path / "nowhere")
     (tmp_path / "foreign").mkdir()
     with pytest.raises(ValueError, match="foreign"):
         read_corpus(tmp_path / "foreign")
-    cut = tmp_path / "cut.zarr"
-    shutil.copytree(corpus_path, cut)
-    zarr.open_group(cut, mode="r+")["complete"][:] = False
-    with pytest.raises(ValueError, match="complete"):
-        read_corpus(cut)
+    empty = tmp_path / "empty.zarr"
+    shutil.copytree(corpus_path, empty)
+    zarr.open_group(empty, mode="r+")["checksum"][:] = 0
+    with pytest.raises(ValueError, match="no conductor of this corpus is stored yet"):
+        read_corpus(empty)
     spoilt = tmp_path / "spoilt.zarr"
     shutil.copytree(corpus_path, spoilt)
-    zarr.open_group(spoilt, mode="r+")["depth"][3] = np.nan
+    zarr.open_group(spoilt, mode="r+")["conditions"][3, corpus.names.index("depth")] = np.nan
     with pytest.raises(ValueError, match="depth is not finite"):
         read_corpus(spoilt)

@@ -8,9 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 
+import surrogate
+from numerical.corpus import CorpusSettings
+from numerical.electrodes import row_positions
 from surrogate import checkpoint
-from surrogate.evaluation import HELD_OUT, evaluate, example_figure, muaps_per_second, nrmse
+from surrogate.data import read_corpus
+from surrogate.evaluation import (
+    HELD_OUT,
+    evaluate,
+    example_figure,
+    held_out_splits,
+    muaps_per_second,
+    nrmse,
+    require_match,
+)
 from surrogate.losses import relative_l2
+from tests.surrogate.conftest import PLAN, write_store
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,3 +121,20 @@ def test_other_arrays_and_conditions_are_refused(generator, corpus):
     generator.conditions = short
     with pytest.raises(ValueError, match="bone_conductivity"):
         evaluate(generator, corpus)
+
+
+def test_the_shipped_generator_fits_the_usual_plan(conductors, tmp_path):
+    usual = CorpusSettings()
+    shipped = surrogate.load("forearm")
+    assert shipped.conditions.names == usual.condition_names
+    assert shipped.geometry.row_position == pytest.approx(row_positions(usual.array).tolist(), abs=1e-9)
+    assert shipped.geometry.shape == (usual.array.rows, usual.array.columns, usual.samples)
+    path = write_store(tmp_path / "corpus.zarr", PLAN, conductors[:1])
+    with pytest.raises(ValueError, match=r"shape \[4, 8, 48\] at 2048 Hz differ"):
+        require_match(shipped, read_corpus(path))  # nothing but the array differs
+
+
+def test_only_splits_with_samples_are_scored(generator, conductors, tmp_path):
+    assert HELD_OUT == ("held_out_units", "held_out_conductors", "held_out_corner")
+    corpus = read_corpus(write_store(tmp_path / "corpus.zarr", PLAN, conductors[:2]))
+    assert tuple(evaluate(generator, corpus)) == held_out_splits(corpus) == ("held_out_units",)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from numerical.action_potential import source_strength
+from surrogate.data import slope_fit
 from surrogate.generators.features import (
     MUSCLE,
     WAVELENGTHS,
@@ -72,7 +73,7 @@ def test_fit_returns_the_derivative_of_what_was_sampled():
 def test_mean_source_gives_the_sum_over_fibres(medium, seed):
     conditions = medium.conditions(seed) | {"number_of_fibres": 1500.0}
     phi = torch.from_numpy(medium.field(conditions, medium.position)).float()
-    fit = derivative_fit(torch.from_numpy(medium.position), NODES)
+    fit = slope_fit(medium.position, NODES)
     times = torch.from_numpy(medium.times).float()
     muap = 1500 * source_strength() * (phi @ fit.T) @ source(conditions, times)
     # Cells of 1 mm lose (k h)^2 / 24 of wavelengths of some 15 mm: 0.7 %; 1500 fibres whose
@@ -84,7 +85,7 @@ def test_more_quadrature_points_change_nothing(medium):
     conditions = medium.conditions(4)
     times = torch.from_numpy(medium.times).float()
     phi = torch.from_numpy(medium.field(conditions, medium.position)).float()
-    field = phi @ derivative_fit(torch.from_numpy(medium.position), NODES).T
+    field = phi @ slope_fit(medium.position, NODES).T
     few, many = (field @ source(conditions, times, points) for points in (5, 20))
     # The scatter, 10 mm wide at most, is within the field's scale: five points are of order nine.
     assert relative(few, many) < 0.005

@@ -129,8 +129,8 @@ def test_units_stand_beside_the_values(written):
     opened = open_recording(written)
     assert opened.emg.attrs["units"] == "V"
     assert opened.time.attrs["units"] == "s"
-    for condition in CONDITIONS.values():
-        assert opened[f"motor_unit_{condition.name}"].attrs["units"] == condition.unit
+    for name in NAMES:
+        assert opened[f"motor_unit_{name}"].attrs["units"] == CONDITIONS[name].unit
 
 
 def test_settings_and_seed_come_back(written):

@@ -1,0 +1,86 @@
+"""What a corpus will be before any of it is made: how much, how large, how long."""
+
+import time
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import zarr
+from zarr.storage import MemoryStore
+
+from numerical.anatomy.segments import SEGMENTS
+from numerical.corpus import layout
+from numerical.corpus.sampling import SPLITS, sample_conductor, splits
+from numerical.corpus.settings import CorpusSettings
+from numerical.corpus.simulation import one_thread, simulate_unit, solved
+
+TRIAL_COARSENESS = 2.5  # of the trial's mesh, in every direction
+TRIAL_UNITS, TRIAL_DRAWS = 3, 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a corpus will be.
+
+    split: motor units by split. vertices: of the first conductor. bytes: on disk, compressed as the trial's.
+    seconds: of one core for each conductor, scaled from the trial's.
+    """
+
+    conductors: int
+    motor_units: int
+    muaps: int
+    split: dict[str, int]
+    vertices: int
+    bytes: float
+    seconds: float
+
+    def duration(self, workers: int) -> float:
+        """Return how long so many workers take [s]."""
+        return float(np.ceil(self.conductors / workers)) * self.seconds
+
+
+def plan(settings: CorpusSettings) -> Plan:
+    """Return what a corpus will be, from a trial of a few seconds: a coarse conductor and one motor unit."""
+    values = sample_conductor(settings, 0)
+    segment = SEGMENTS[settings.limb]
+    limb = segment.limb(settings.limb_settings(values))
+    vertices = len(segment.mesh(limb, settings.resolution).points)
+    trial = settings.model_copy(
+        update={
+            "resolution": settings.resolution.refined(1 / TRIAL_COARSENESS),
+            "draws": min(settings.draws, TRIAL_DRAWS),
+        }
+    )
+    with one_thread():
+        start = time.perf_counter()
+        field, regions, centre = solved(trial, values)
+        solving = time.perf_counter() - start
+        start = time.perf_counter()
+        tried = [simulate_unit(trial, values, field, regions, centre, (0, i)) for i in range(TRIAL_UNITS)]
+        simulating = (time.perf_counter() - start) / TRIAL_UNITS * settings.draws / trial.draws
+    # The multigrid solver's time grows in proportion to the vertices.
+    seconds = solving * vertices / len(field.mesh.points) + settings.units * simulating
+    units = np.bincount(splits(settings).ravel(), minlength=len(SPLITS))
+    return Plan(
+        settings.conductors,
+        settings.conductors * settings.units,
+        settings.conductors * settings.units * settings.draws,
+        {name: int(count) for name, count in zip(SPLITS, units, strict=True)},
+        vertices,
+        float(np.mean([stored_bytes(settings, trial, unit) for unit in tried])),
+        seconds,
+    )
+
+
+def stored_bytes(settings: CorpusSettings, trial: CorpusSettings, unit: dict[str, np.ndarray]) -> float:
+    """Return the bytes of a corpus on disk, its arrays compressed as those of a trial's unit are."""
+    full, tried = layout.sizes(settings), layout.sizes(trial)
+    total = 0.0
+    for variable in layout.simulated(settings):
+        values = unit[variable.name]
+        chunks = tuple(1 if n > 1 and i < 2 else n for i, n in enumerate(values.shape))
+        array = zarr.create_array(MemoryStore(), shape=values.shape, chunks=chunks, dtype=values.dtype)
+        array[...] = values
+        parts = (full[dim] / (tried[dim] if i else len(values)) for i, dim in enumerate(variable.dims))
+        total += array.nbytes_stored() * prod(parts)
+    return total
