@@ -245,8 +245,14 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.CRITICAL)
     try:
         sys.exit(main(tyro.cli(Options)))
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(
+            f"error: {error}; stored conductors are kept, and the same command goes on from there",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted: stored conductors are kept; run again to continue", file=sys.stderr)
