@@ -38,7 +38,7 @@ Array = NDArray[np.float64]
 NAME, TITLE = "imported", "Imported anatomy against the parametric one"
 MUSCLES = ("FCU", "FCR", "BRD", "ECU")  # whose units are compared
 ARRAY = ArraySettings(rows=5, columns=8)
-RESOLUTION = MeshResolution(fine_from=0.05, fine_to=0.14)
+RESOLUTION = MeshResolution(fine_from=0.05, fine_to=0.14, skin_edge=0.0015)
 PACKAGES = ("pytetwild", "pyvista", "trimesh", "nibabel")
 COUNT = 40  # fibres of each unit
 TIMES = np.arange(96) / 2048  # s
