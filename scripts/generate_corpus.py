@@ -7,18 +7,15 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import tyro
-from distributed import Client
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from numerical.corpus.card import CREATOR, LICENCE, write_card
-from numerical.corpus.planning import plan
-from numerical.corpus.running import local_client, remote_client, simulate_all, usual_workers
+from numerical.corpus.planning import plan, usual_workers
 from numerical.corpus.settings import CorpusSettings
 from numerical.corpus.store import (
     damaged_conductors,
@@ -29,6 +26,9 @@ from numerical.corpus.store import (
     sweep,
 )
 from numerical.settings_file import read_yaml, to_yaml, validated
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class Options:
     """Check every stored conductor against its checksum, and stop."""
     repair: bool = False
     """Check as `--verify` does, and simulate the damaged conductors again."""
-    licence: str = LICENCE
+    licence: str = "CC-BY-4.0"
     """Of the data, for its card: a name at spdx.org or an address."""
-    creator: str = CREATOR
+    creator: str = "The myomime developers"
     """Who made the corpus, for its card."""
     example: bool = False
     """Print the settings with what they mean, and stop."""
@@ -151,6 +151,9 @@ def check(location: str, console: Console) -> list[int]:
 
 def run(settings: CorpusSettings, options: Options, workers: int, console: Console) -> int:
     """Simulate what is missing of a corpus and write its card; return the exit status."""
+    from numerical.corpus.card import write_card  # here, for plans not to wait for it
+    from numerical.corpus.running import local_client, remote_client
+
     assert options.output is not None
     location = options.output
     todo = prepare_store(location, settings)
@@ -196,7 +199,7 @@ def run(settings: CorpusSettings, options: Options, workers: int, console: Conso
 
 
 def follow(
-    client: Client,
+    client: "Client",
     location: str,
     settings: CorpusSettings,
     todo: list[int],
@@ -204,6 +207,8 @@ def follow(
     console: Console,
 ) -> dict[int, str]:
     """Simulate conductors, show how it goes, and return those that failed with the reasons."""
+    from numerical.corpus.running import simulate_all
+
     each, start, failed = settings.units * settings.draws, time.perf_counter(), {}
     with progress(console) as bar:
         task = bar.add_task("conductors", total=len(todo), said="")

@@ -17,15 +17,13 @@ from numerical.corpus.store import Location, local
 from numerical.settings_file import to_yaml
 
 CARD = "card"  # a group of the store without arrays, so that what reads Zarr passes over it
-LICENCE = "CC-BY-4.0"
-CREATOR = "The myomime developers"
 
 
 def write_card(
     location: Location,
     *,
-    licence: str = LICENCE,
-    creator: str = CREATOR,
+    licence: str = "CC-BY-4.0",
+    creator: str = "The myomime developers",
     url: str = "README.md",
     citation: str = "",
 ) -> str:

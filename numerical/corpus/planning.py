@@ -1,10 +1,12 @@
 """What a corpus will be before any of it is made: how much, how large, how long."""
 
+import os
 import time
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
+import psutil
 import zarr
 from zarr.storage import MemoryStore
 
@@ -14,8 +16,15 @@ from numerical.corpus.sampling import SPLITS, sample_conductor, splits
 from numerical.corpus.settings import CorpusSettings
 from numerical.corpus.simulation import one_thread, simulate_unit, solved
 
-TRIAL_COARSENESS = 2.5  # of the trial's mesh, in every direction
-TRIAL_UNITS, TRIAL_DRAWS = 3, 4
+MEMORY_EACH = 3e9  # bytes that a worker needs for a conductor of the default mesh
+TRIAL_COARSENESS = 3.0  # of the trial's mesh, in every direction
+TRIAL_UNITS, TRIAL_DRAWS = 3, 2
+
+
+def usual_workers() -> int:
+    """Return how many workers this machine has cores and memory for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, int(psutil.virtual_memory().total / MEMORY_EACH)))
 
 
 @dataclass(frozen=True)
@@ -44,10 +53,11 @@ def plan(settings: CorpusSettings) -> Plan:
     values = sample_conductor(settings, 0)
     segment = SEGMENTS[settings.limb]
     limb = segment.limb(settings.limb_settings(values))
-    vertices = len(segment.mesh(limb, settings.resolution).points)
+    vertices = segment.mesh(limb, settings.resolution).vertices
+    coarse = settings.resolution.refined(1 / TRIAL_COARSENESS)
     trial = settings.model_copy(
         update={
-            "resolution": settings.resolution.refined(1 / TRIAL_COARSENESS),
+            "resolution": coarse,
             "draws": min(settings.draws, TRIAL_DRAWS),
         }
     )
@@ -59,7 +69,7 @@ def plan(settings: CorpusSettings) -> Plan:
         tried = [simulate_unit(trial, values, field, regions, centre, (0, i)) for i in range(TRIAL_UNITS)]
         simulating = (time.perf_counter() - start) / TRIAL_UNITS * settings.draws / trial.draws
     # The multigrid solver's time grows in proportion to the vertices.
-    seconds = solving * vertices / len(field.mesh.points) + settings.units * simulating
+    seconds = solving * vertices / segment.mesh(limb, coarse).vertices + settings.units * simulating
     units = np.bincount(splits(settings).ravel(), minlength=len(SPLITS))
     return Plan(
         settings.conductors,

@@ -3,14 +3,12 @@
 Only the store's address, the settings and a conductor's number travel; a worker writes its own conductor.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import dask
-import psutil
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 
 from numerical.corpus.settings import CorpusSettings
@@ -22,7 +20,6 @@ ALLOCATOR = {
     f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": size
     for name, size in (("TRIM", 2**30), ("MMAP", 2**25))
 }
-MEMORY_EACH = 3e9  # bytes that a worker needs for a conductor of the default mesh
 ATTEMPTS = 2  # at a conductor before it is given up
 DEATHS = 3  # of workers at a conductor before it is given up
 
@@ -33,12 +30,6 @@ class Outcome:
 
     conductor: int
     failure: str = ""
-
-
-def usual_workers() -> int:
-    """Return how many workers this machine has cores and memory for."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, int(psutil.virtual_memory().total / MEMORY_EACH)))
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """A plan says, without making it, how much a corpus is and how large."""
 
+import os
+
 import numpy as np
 import pytest
 import zarr
 
 from numerical.corpus import CorpusSettings
 from numerical.corpus.layout import simulated
-from numerical.corpus.planning import plan
+from numerical.corpus.planning import plan, usual_workers
 from numerical.corpus.sampling import SPLITS
 from tests.numerical.corpus.conftest import TINY
 
@@ -32,3 +34,7 @@ def test_size_grows_in_proportion():
     one, ten = (plan(TINY.model_copy(update={"conductors": count})) for count in (1, 10))
     assert ten.bytes == pytest.approx(10 * one.bytes, rel=1e-9)
     assert np.isclose(ten.vertices, one.vertices)
+
+
+def test_workers_fit_the_machine():
+    assert 1 <= usual_workers() <= (os.cpu_count() or 1)

@@ -20,7 +20,7 @@ from distributed import Client
 
 from numerical.corpus import CorpusSettings, open_corpus, prepare_store, stored_conductors, write_conductor
 from numerical.corpus import running as running_module
-from numerical.corpus.running import attempt, local_client, remote_client, simulate_all, usual_workers
+from numerical.corpus.running import attempt, local_client, remote_client, simulate_all
 from numerical.corpus.store import failures
 from numerical.settings_file import to_yaml
 from tests.numerical.corpus.conftest import TINY
@@ -150,10 +150,6 @@ def test_a_store_that_cannot_be_written_stops_the_run(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         attempt(str(tmp_path / "c.zarr"), TINY, 0)
     assert failures(tmp_path / "c.zarr") == {}
-
-
-def test_workers_fit_the_machine():
-    assert 1 <= usual_workers() <= (os.cpu_count() or 1)
 
 
 def stored_count(path: Path) -> int:
