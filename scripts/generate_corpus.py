@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -243,7 +242,7 @@ def duration(seconds: float) -> str:
 def write_json(path: Path | None, content: dict) -> None:
     """Write numbers to a file, where one is asked for."""
     if path is not None:
-        path.write_text(json.dumps(content, indent=1, default=np.ndarray.tolist) + "\n")
+        path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 from numerical.corpus import CorpusSettings, open_corpus, stored_conductors
 from numerical.corpus.sampling import SPLITS, splits
 from numerical.corpus.simulation import simulate_conductor
-from numerical.corpus.store import Location, local
+from numerical.corpus.store import Location, address
 from surrogate.data import require_kept
 from surrogate.epochs import Indices, Samples
 
@@ -149,8 +149,7 @@ class StoredMUAPs(MUAPs):
         if self._opened_by != os.getpid():
             self._arrays, self._opened_by = {}, os.getpid()
         if name not in self._arrays:
-            store = str(local(self.location) or self.location)
-            self._arrays[name] = zarr.open_array(store, path=name, mode="r")
+            self._arrays[name] = zarr.open_array(address(self.location), path=name, mode="r")
         return self._arrays[name]
 
 

@@ -13,7 +13,7 @@ from numerical.corpus.card_croissant import croissant
 from numerical.corpus.card_facts import Facts, facts
 from numerical.corpus.card_page import page
 from numerical.corpus.card_plots import pictures
-from numerical.corpus.store import Location, local
+from numerical.corpus.store import Location, address
 from numerical.settings_file import to_yaml
 
 CARD = "card"  # a group of the store without arrays, so that what reads Zarr passes over it
@@ -43,7 +43,7 @@ def write_card(
     files["settings.yaml"] = to_yaml(found.settings).encode()
     files["croissant.json"] = (json.dumps(about, indent=1, allow_nan=False) + "\n").encode()
     files["README.md"] = page(found, licence, citation, captions).encode()
-    group = zarr.open_group(str(local(location) or location), mode="r+")
+    group = zarr.open_group(address(location), mode="r+")
     folder = group.require_group(CARD)
     for name, content in files.items():
         sync((folder.store_path / name).set(default_buffer_prototype().buffer.from_bytes(content)))

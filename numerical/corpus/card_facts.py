@@ -19,7 +19,14 @@ from numerical.corpus.distributions import Distribution
 from numerical.corpus.layout import FORMAT_VERSION
 from numerical.corpus.sampling import SPLITS
 from numerical.corpus.settings import CorpusSettings
-from numerical.corpus.store import Location, failures, local, open_corpus, stored_conductors, stored_settings
+from numerical.corpus.store import (
+    Location,
+    address,
+    failures,
+    open_corpus,
+    stored_conductors,
+    stored_settings,
+)
 
 MOST_CONDUCTORS, MOST_SAMPLES = 64, 2**16  # that are looked at; more where one conductor alone holds more
 MOST_EXAMPLES = 8
@@ -127,7 +134,7 @@ class Facts:
 def facts(location: Location) -> Facts:
     """Return what the card of a corpus tells; ValueError where there is no corpus that can be opened."""
     dataset = open_corpus(location)
-    group = zarr.open_group(str(local(location) or location), mode="r")
+    group = zarr.open_group(address(location), mode="r")
     settings, stored = stored_settings(group, location), stored_conductors(location)
     units = dataset["split"].values.reshape(settings.conductors, -1)[stored].ravel()
     looked_at = _evenly(np.flatnonzero(stored), settings)

@@ -17,6 +17,13 @@ from numerical.electrodes import column_angles, row_positions
 FORMAT, FORMAT_VERSION = "myomime-corpus", 2
 PACKAGES = ("myomime", "numpy", "scipy", "scikit-fem", "pyamg", "torch", "zarr")
 TEXT = "text"  # type of the names of conditions and of what went wrong
+# The arrays that the plan alone decides, and what they begin with.
+PLANNED = {
+    "sample_motor_unit": ("sample",),
+    "motor_unit_conductor": ("motor_unit",),
+    "motor_unit_id": ("motor_unit",),
+    "split": ("motor_unit",),
+}
 SAMPLES_TOGETHER = 16  # of a unit, at most, in one compressed chunk
 
 
@@ -124,26 +131,18 @@ class Table(NamedTuple):
 def planned(settings: CorpusSettings) -> Iterator[Table]:
     """Yield the arrays that say which unit a sample and which conductor a unit belongs to, and its split."""
     units = np.arange(settings.conductors * settings.units, dtype=np.int32)
-    yield Table(
-        "sample_motor_unit",
-        ("sample",),
-        np.repeat(units, settings.draws),
-        _about("index of its motor unit"),
-    )
-    yield Table(
-        "motor_unit_conductor",
-        ("motor_unit",),
-        units // settings.units,
-        _about("index of its conductor"),
-    )
-    same = _about("the same number is the same unit in another conductor")
-    yield Table("motor_unit_id", ("motor_unit",), motor_unit_ids(settings), same)
-    flags = {
-        "flag_values": list(range(len(SPLITS))),
-        "flag_meanings": " ".join(SPLITS),
-        "description": "what the motor unit is for",
+    flags = {"flag_values": list(range(len(SPLITS))), "flag_meanings": " ".join(SPLITS)}
+    tables: dict[str, tuple[NDArray, dict[str, Any]]] = {
+        "sample_motor_unit": (np.repeat(units, settings.draws), _about("index of its motor unit")),
+        "motor_unit_conductor": (units // settings.units, _about("index of its conductor")),
+        "motor_unit_id": (
+            motor_unit_ids(settings),
+            _about("the same number is the same unit in another conductor"),
+        ),
+        "split": (splits(settings).ravel(), flags | _about("what the motor unit is for")),
     }
-    yield Table("split", ("motor_unit",), splits(settings).ravel(), flags)
+    for name, dims in PLANNED.items():
+        yield Table(name, dims, *tables[name])
 
 
 def coordinates(settings: CorpusSettings) -> Iterator[Table]:

@@ -14,8 +14,10 @@ from numerical.anatomy.segments import SEGMENTS
 from numerical.corpus import layout
 from numerical.corpus.sampling import SPLITS, sample_conductor, splits
 from numerical.corpus.settings import CorpusSettings
-from numerical.corpus.simulation import one_thread, simulate_unit, solved
+from numerical.corpus.simulation import simulate_unit, solved
+from numerical.corpus.store import create_variable
 from numerical.fibres import muscle_regions
+from numerical.threads import one_thread
 
 MEMORY_EACH = 3e9  # bytes that a worker needs for a conductor of the default mesh
 TRIAL_COARSENESS = 3.0  # of the trial's mesh, in every direction
@@ -85,14 +87,14 @@ def plan(settings: CorpusSettings) -> Plan:
 
 
 def stored_bytes(settings: CorpusSettings, trial: CorpusSettings, unit: dict[str, np.ndarray]) -> float:
-    """Return the bytes of a corpus on disk, its arrays compressed as those of a trial's unit are."""
-    full, tried = layout.sizes(settings), layout.sizes(trial)
-    total = 0.0
-    for variable in layout.simulated(settings):
-        values = unit[variable.name]
-        chunks = tuple(1 if n > 1 and i < 2 else n for i, n in enumerate(values.shape))
-        array = zarr.create_array(MemoryStore(), shape=values.shape, chunks=chunks, dtype=values.dtype)
-        array[...] = values
-        parts = (full[dim] / (tried[dim] if i else len(values)) for i, dim in enumerate(variable.dims))
-        total += array.nbytes_stored() * prod(parts)
+    """Return the bytes of a corpus on disk, from the store of a trial's unit alone."""
+    alone = trial.model_copy(update={"conductors": 1, "units": 1})
+    full, tried = layout.sizes(settings), layout.sizes(alone)
+    group, total = zarr.open_group(MemoryStore(), mode="w"), 0.0
+    for variable in layout.simulated(alone):
+        array = create_variable(group, variable, tried, alone)
+        empty = array.nbytes_stored()  # its metadata: there is one, however many conductors
+        array[...] = unit[variable.name]
+        parts = prod(full[dim] / tried[dim] for dim in variable.dims)
+        total += parts * (array.nbytes_stored() - empty)
     return total

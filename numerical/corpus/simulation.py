@@ -1,11 +1,8 @@
 """One conductor of a corpus simulated: everything that the store keeps of it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from numerical.anatomy.segments import SEGMENTS
@@ -24,6 +21,7 @@ from numerical.lead_field import LeadField, lead_field
 from numerical.motor_units import territory_radius
 from numerical.muap import unit_field
 from numerical.skin import LimbSkin
+from numerical.threads import one_thread
 
 Arrays = dict[str, NDArray]
 
@@ -42,17 +40,6 @@ def simulate_conductor(settings: CorpusSettings, conductor: int, device: str = "
             for unit in range(settings.units)
         ]
     return {name: np.concatenate([unit[name] for unit in units]) for name in units[0]}
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one core: sums then have one order, and processes side by side do not disturb."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def solved(

@@ -144,8 +144,7 @@ def open_corpus(location: Location) -> xarray.Dataset:
         ) from error
     length = layout.sizes(settings)
     wanted = [(one.name, one.dims) for one in (*layout.simulated(settings), *layout.recorded(settings))]
-    wanted += [(table.name, table.dims) for table in layout.planned(settings)]
-    for name, dims in wanted:
+    for name, dims in [*wanted, *layout.PLANNED.items()]:
         if name not in dataset or dataset.sizes[dims[0]] < length[dims[0]]:
             raise ValueError(f"{location}: corpus is cut short ({name} is missing or too short)")
     return dataset
@@ -173,6 +172,11 @@ def local(location: Location) -> Path | None:
     return None if "://" in plain else Path(plain)
 
 
+def address(location: Location) -> str:
+    """Return a location as Zarr wants it."""
+    return str(local(location) or location)
+
+
 def _exists(location: Location) -> bool:
     if (path := local(location)) is not None:
         return path.exists()
@@ -187,7 +191,7 @@ def _open_group(location: Location) -> zarr.Group:
     if not _exists(location):
         raise ValueError(f"{location}: no such corpus")
     try:
-        group = zarr.open_group(str(local(location) or location), mode="r")
+        group = zarr.open_group(address(location), mode="r")
     except Exception as error:
         raise ValueError(f"{location}: not a readable Zarr store ({type(error).__name__})") from error
     if group.attrs.get("format") != FORMAT:
@@ -212,7 +216,7 @@ def _create(location: Location, settings: CorpusSettings) -> None:
     group = zarr.open_group(str(aside or location), mode="w")
     length = layout.sizes(settings)
     for variable in [*layout.simulated(settings), *layout.recorded(settings)]:
-        _create_variable(group, variable, length, settings)
+        create_variable(group, variable, length, settings)
     for table in layout.coordinates(settings):
         _create_table(group, table)
     for table in layout.planned(settings):
@@ -222,10 +226,10 @@ def _create(location: Location, settings: CorpusSettings) -> None:
         aside.rename(target)
 
 
-def _create_variable(
+def create_variable(
     group: zarr.Group, variable: Variable, length: Mapping[str, int], settings: CorpusSettings
-) -> None:
-    """Create an empty array; a conductor fills one shard of it, or one chunk of a small one."""
+) -> zarr.Array[Any]:
+    """Return a new, empty array; a conductor fills one shard of it, or one chunk of a small one."""
     count = length[variable.dims[0]] // settings.conductors
     rest = [length[dim] for dim in variable.dims[1:]]
     inner: tuple[int, ...] = (count, *rest)
@@ -237,7 +241,7 @@ def _create_variable(
         inner = (1, *rest)
     whole = (count, *rest)
     text, real = variable.dtype == TEXT, variable.dtype.startswith("float")
-    group.create_array(
+    return group.create_array(
         variable.name,
         shape=(count * settings.conductors, *rest),
         chunks=inner,
@@ -277,7 +281,7 @@ def _extend(group: zarr.Group, settings: CorpusSettings) -> None:
 
 
 def _writable(location: Location) -> zarr.Group:
-    return zarr.open_group(str(local(location) or location), mode="r+")
+    return zarr.open_group(address(location), mode="r+")
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:

@@ -15,6 +15,7 @@ from numerical.anatomy.forearm import ARRAY_CENTRE, forearm
 from numerical.electrodes import ArraySettings, electrode_array
 from numerical.recruitment import RecruitmentSettings, discharge_times, recruitment_thresholds
 from numerical.skin import LimbSkin
+from numerical.threads import one_thread
 from surrogate import checkpoint
 from surrogate.generators import ArrayGeometry, Generator
 from surrogate.movement.activation import Activation, Load, explain_movement, interpolate
@@ -33,7 +34,7 @@ from surrogate.movement.population import (
     motor_units,
     muscle_streams,
 )
-from surrogate.movement.synthesis import TOLERANCE, Contribution, muscle_emg, one_thread
+from surrogate.movement.synthesis import TOLERANCE, Contribution, muscle_emg
 from surrogate.movement.trajectory import Trajectory
 from surrogate.recording import Recording, recording_dataset
 

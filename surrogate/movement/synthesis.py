@@ -6,7 +6,6 @@ through them. The points are doubled until the midpoints between them are met wi
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,18 +81,6 @@ def muscle_emg(
                 add_discharges(emg, muaps, weights, start[mine])
                 nodes[unit], error[unit] = len(lengths), worst
     return Contribution(emg[:samples], nodes, error)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: on small products its threads wait for one another on busy cores
-    (ten times slower), and sums come out the same whatever the number of cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def changing_muaps(

@@ -1,6 +1,7 @@
 """A tiny plan, simulated once: real conductors, coarsely meshed, a second each."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -22,13 +23,17 @@ TINY = CorpusSettings.model_validate(
 )
 
 
+def make(path: Path, settings: CorpusSettings) -> Path:
+    """Store all conductors of a plan; return the path."""
+    for conductor in prepare_store(path, settings):
+        write_conductor(path, settings, conductor)
+    return path
+
+
 @pytest.fixture(scope="package")
 def stored(tmp_path_factory):
     """A complete tiny corpus on disk; not to be changed."""
-    path = tmp_path_factory.mktemp("corpus") / "corpus.zarr"
-    for conductor in prepare_store(path, TINY):
-        write_conductor(path, TINY, conductor)
-    return path
+    return make(tmp_path_factory.mktemp("corpus") / "corpus.zarr", TINY)
 
 
 @pytest.fixture

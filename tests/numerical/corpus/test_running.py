@@ -18,12 +18,12 @@ import psutil
 import pytest
 from distributed import Client
 
-from numerical.corpus import CorpusSettings, open_corpus, prepare_store, stored_conductors, write_conductor
+from numerical.corpus import CorpusSettings, open_corpus, prepare_store, stored_conductors
 from numerical.corpus import running as running_module
 from numerical.corpus.running import attempt, local_client, remote_client, simulate_all
 from numerical.corpus.store import failures
 from numerical.settings_file import to_yaml
-from tests.numerical.corpus.conftest import TINY
+from tests.numerical.corpus.conftest import TINY, make
 from tests.numerical.corpus.test_store import same
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -81,10 +81,7 @@ def worker(address: str) -> subprocess.Popen:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """What a run that nothing disturbs stores."""
-    path = tmp_path_factory.mktemp("undisturbed") / "corpus.zarr"
-    for conductor in prepare_store(path, MANY):
-        write_conductor(path, MANY, conductor)
-    return path
+    return make(tmp_path_factory.mktemp("undisturbed") / "corpus.zarr", MANY)
 
 
 def test_processes_with_a_scheduler_elsewhere_make_the_same_corpus(tmp_path, stored):
