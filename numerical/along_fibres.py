@@ -60,6 +60,12 @@ class UnitField:
             self.coefficients, self.field[:, near], self.positions[near], self.arc_length[:, near]
         )
 
+    def along_mean_fibre(self, origin: float) -> "UnitField":
+        """Return the same lead field by the mean arc length [m] of the fibres from a position."""
+        along = self.arc_length.mean(0)
+        positions = along - np.interp(origin, self.positions, along)
+        return UnitField(self.coefficients, self.field, positions, self.arc_length)
+
     def mean_along(self, z: Float[Array, " position"]) -> Float[Tensor, "electrode position"]:
         """Return the lead field [V/A], mean over the fibres, at positions, clamped to the nodes."""
         mean = torch.einsum("c,cne->ne", self.coefficients.mean(0), self.field)

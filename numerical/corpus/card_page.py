@@ -113,6 +113,9 @@ def unfinished(found: Facts) -> str:
     )
 
 
+SCATTER = {"expected": ": a MUAP is the mean over all that they can do", "even": ", evenly"}
+
+
 def simulated(found: Facts) -> str:
     """Return in words how samples come about."""
     plan, array = found.settings, found.settings.array
@@ -141,9 +144,10 @@ def simulated(found: Facts) -> str:
         f"In each lie {plan.units} motor units, each in one of "
         f"{len(plan.motor_unit.muscles or plan.muscles)} muscles, its fibres spread over a territory "
         f"({in_words(plan.motor_unit.territory)} of the muscle's area, not kept) and their end-plates and "
-        f"ends scattered.{shared} Each unit has {plan.draws} draws of innervation zone, conduction velocity "
-        f"and fibre length: the samples. A MUAP has {plan.samples} values at {plan.sampling_rate:g} Hz from "
-        f"the discharge.\n\nKept are {' and '.join(kept)}. Everything is simulated: there is no noise, no "
+        f"ends scattered{SCATTER[plan.motor_unit.scatter]}.{shared} Each unit has {plan.draws} draws of "
+        "innervation zone, conduction velocity and fibre length: the samples. A MUAP has "
+        f"{plan.samples} values at {plan.sampling_rate:g} Hz from the discharge.\n\n"
+        f"Kept are {' and '.join(kept)}. Everything is simulated: there is no noise, no "
         "recruitment, and nothing that was recorded from anybody."
         + (f"\n\nThe held-out corner: {corner}." if corner else "")
     )

@@ -14,7 +14,7 @@ from numerical.corpus.simulation import most_fibres
 from numerical.corpus.stored_unit import COMPONENTS, stored_positions
 from numerical.electrodes import column_angles, row_positions
 
-FORMAT, FORMAT_VERSION = "myomime-corpus", 2
+FORMAT, FORMAT_VERSION = "myomime-corpus", 3
 PACKAGES = ("myomime", "numpy", "scipy", "scikit-fem", "pyamg", "torch", "zarr")
 TEXT = "text"  # type of the names of conditions and of what went wrong
 # The arrays that the plan alone decides, and what they begin with.
@@ -51,7 +51,7 @@ def sizes(settings: CorpusSettings) -> dict[str, int]:
         "column": settings.array.columns,
         "time": settings.samples,
         "position": len(stored_positions(settings)),
-        "component": COMPONENTS if settings.contents.lead_fields == "exact" else 1,
+        "component": COMPONENTS if settings.keeps_fibres else 1,
         "fibre": most_fibres(settings),
         "end": 3,
     }
@@ -71,7 +71,7 @@ def simulated(settings: CorpusSettings) -> Iterator[Variable]:
     )
     if contents.lead_fields != "none":
         what = "mean over the unit's fibres"
-        if contents.lead_fields == "exact":
+        if settings.keeps_fibres:
             what += ", then the components of each fibre's difference from it"
         yield Variable(
             "lead_field",
@@ -79,7 +79,7 @@ def simulated(settings: CorpusSettings) -> Iterator[Variable]:
             "float32",
             _about(f"lead field along the fibres: {what}", "V/A"),
         )
-    if contents.lead_fields == "exact":
+    if settings.keeps_fibres:
         yield Variable(
             "fibre_weight",
             ("motor_unit", "fibre", "component"),
@@ -166,7 +166,7 @@ def coordinates(settings: CorpusSettings) -> Iterator[Table]:
         column_angles(settings.array),
         _about("around it", "rad"),
     )
-    from_centre = _about("along the limb from the array's centre", "m")
+    from_centre = _about("along the unit's mean fibre from the array's middle plane", "m")
     yield Table("position", ("position",), stored_positions(settings), from_centre)
 
 

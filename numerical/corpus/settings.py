@@ -90,6 +90,10 @@ class MotorUnitConditions(_Conditions):
     fibre_centre: Distribution = Field(
         uniform(-0.010, 0.010), description="of the fibres' middle along the limb, from the muscle's, m"
     )
+    scatter: Literal["expected", "even"] = Field(
+        "expected",
+        description="mean over all that end-plates and fibre ends can do, or one offset for each fibre",
+    )
     end_plate_spread: Distribution = Field(
         uniform(0.01, 0.06), description="standard deviation, part of the muscle's fibre length"
     )
@@ -144,7 +148,8 @@ class Contents(_Part):
     )
     lead_fields: Literal["exact", "mean", "none"] = Field(
         "mean",
-        description="mean over the unit's fibres, or all that any draw's MUAP follows from exactly",
+        description="mean over the unit's fibres, or all that any draw's MUAP follows from exactly: with "
+        "expected scatter the mean alone",
     )
 
     @model_validator(mode="after")
@@ -238,6 +243,11 @@ class CorpusSettings(_Part):
     def limb_settings(self, values: Mapping[str, float]) -> LimbSettings:
         """Return the size and layers that conditions of a conductor describe."""
         return SIZES[self.limb](**{name: values[name] for name in LimbSettings.model_fields})
+
+    @property
+    def keeps_fibres(self) -> bool:
+        """Whether something of every fibre is kept: where MUAPs follow from nothing less."""
+        return self.contents.lead_fields == "exact" and self.motor_unit.scatter == "even"
 
     @property
     def muscles(self) -> tuple[str, ...]:

@@ -14,7 +14,13 @@ from numerical.corpus.sampling import (
     scatter_generator,
 )
 from numerical.corpus.settings import CorpusSettings, conductivities
-from numerical.corpus.stored_unit import COMPONENTS, StoredUnit, at_stored_positions, stored_positions
+from numerical.corpus.stored_unit import (
+    COMPONENTS,
+    StoredUnit,
+    at_stored_positions,
+    stored_positions,
+    with_expected_scatter,
+)
 from numerical.electrodes import electrode_array
 from numerical.fibres import MuscleRegions, even_scatter, layout, muscle_regions
 from numerical.lead_field import LeadField, lead_field
@@ -75,12 +81,21 @@ def simulate_unit(
     x, y = unit_places(sampled, regions)
     lying = layout(regions.limb, x, y, centre)
     spreads = tuple(muscle.fibre_length * s for s in (sampled.end_plate_spread, sampled.fibre_end_spread))
-    offsets = even_scatter(len(x), (spreads[0], spreads[1], spreads[1]), scatter_generator(settings, *place))
-    unit = StoredUnit(
-        at_stored_positions(unit_field(field, x, y), centre, stored_positions(settings)),
-        offsets.astype(np.float32).astype(np.float64),
-        muscle.fibre_centre + sampled.fibre_centre - centre,
-    )
+    along = at_stored_positions(unit_field(field, x, y), centre, stored_positions(settings))
+    middle = muscle.fibre_centre + sampled.fibre_centre - centre
+    if settings.motor_unit.scatter == "expected":
+        unit = with_expected_scatter(
+            along.field[0],
+            along.positions,
+            number_of_fibres=len(x),
+            fibre_centre=middle,
+            end_plate_spread=spreads[0],
+            fibre_end_spread=spreads[1],
+        )
+    else:
+        each = (spreads[0], spreads[1], spreads[1])
+        offsets = even_scatter(len(x), each, scatter_generator(settings, *place))
+        unit = StoredUnit(along, offsets.astype(np.float32).astype(np.float64), middle)
     first_angle = settings.array.first_angle + values["array_angle"]
     draws = sample_draws(settings, *place)
     draws["fibre_length"] = muscle.fibre_length * draws["fibre_length"]
@@ -121,7 +136,7 @@ def _lead_fields(settings: CorpusSettings, unit: StoredUnit) -> Arrays:
     rows, columns = settings.array.rows, settings.array.columns
     along = unit.field.field.numpy().reshape(len(unit.field.field), -1, rows, columns)
     along = np.moveaxis(along, 1, -1).astype(np.float32)
-    if settings.contents.lead_fields == "mean":
+    if not settings.keeps_fibres:
         return {"lead_field": along[None, :1]}
     fibres = most_fibres(settings)
     return {

@@ -65,7 +65,7 @@ class NumericalReference:
         x, y = self._at_depth(*self.units.fibres[unit], values["depth"])
         fibres = place_fibres(
             len(x),
-            fibre_centre=self.array.centre + values["fibre_centre"],
+            fibre_centre=values["fibre_centre"],
             fibre_length=values["fibre_length"],
             innervation_zone=values["innervation_zone"],
             end_plate_spread=values["end_plate_spread"],
@@ -73,7 +73,8 @@ class NumericalReference:
             rng=np.random.default_rng([self.seed, unit]),
         )
         times = np.arange(self.geometry.samples) / self.geometry.sampling_rate
-        return muap(unit_field(self.field, x, y), fibres, values["conduction_velocity"], times)
+        along = unit_field(self.field, x, y).along_mean_fibre(self.array.centre)
+        return muap(along, fibres, values["conduction_velocity"], times)
 
     def _at_depth(self, x: Array, y: Array, depth: float) -> tuple[Array, Array]:
         """Return places in the disc of fibres whose centre moved to a depth [m] below the skin."""

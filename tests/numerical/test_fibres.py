@@ -9,6 +9,7 @@ from numerical.fibres import (
     FibreSettings,
     conduction_velocities,
     even_scatter,
+    expected_scatter,
     fibre_diameters,
     place_fibres,
 )
@@ -109,3 +110,15 @@ def test_velocities_of_a_muscle_are_those_of_human_units(rng):
 def test_impossible_distributions_are_refused(settings, message):
     with pytest.raises(ValidationError, match=message):
         FibreSettings(**settings)
+
+
+def test_expected_scatter_has_the_moments_of_uniform_offsets():
+    # Gauss-Legendre quadrature is exact for polynomials: variance s^2, fourth moment 9/5 s^4, no covariance.
+    (end_plate, proximal, distal), weight = expected_scatter(0.003, 0.005)
+    assert np.isclose(weight.sum(), 1)
+    np.testing.assert_array_equal(proximal, distal)
+    for offset, spread in ((end_plate, 0.003), (proximal, 0.005)):
+        assert abs(weight @ offset) < 1e-12
+        assert np.isclose(weight @ offset**2, spread**2)
+        assert np.isclose(weight @ offset**4, 9 / 5 * spread**4)
+    assert abs(weight @ (end_plate * proximal)) < 1e-15

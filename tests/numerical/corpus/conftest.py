@@ -15,7 +15,7 @@ TINY = CorpusSettings.model_validate(
         "units": 3,
         "draws": 2,
         "seed": 3,
-        "motor_unit": {"number_of_fibres": {"log_uniform": [5, 40]}},
+        "motor_unit": {"number_of_fibres": {"log_uniform": [5, 40]}, "scatter": "even"},
         "contents": {"lead_fields": "exact"},
         "array": ArraySettings(rows=2, columns=4),
         "resolution": COARSE,

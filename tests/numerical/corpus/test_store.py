@@ -180,9 +180,9 @@ def test_missing_foreign_newer_older_and_short_corpora_are_refused(copied, tmp_p
     group = zarr.open_group(copied, mode="r+")
     for number, said in ((99, "newer"), (1, "older")):
         group.attrs["format_version"] = number
-        with pytest.raises(ValueError, match=f"corpus format {number} is {said} than this program's 2"):
+        with pytest.raises(ValueError, match=f"corpus format {number} is {said} than this program's 3"):
             open_corpus(copied)
-    group.attrs["format_version"] = 2
+    group.attrs["format_version"] = 3
     shutil.rmtree(copied / "muscle")
     with pytest.raises(ValueError, match=r"cut short .*muscle"):
         open_corpus(copied)
