@@ -58,7 +58,7 @@ def intracellular_potential(distance: Float[Tensor, "*n"]) -> Float[Tensor, "*n"
     """
     # 60 mm behind the front 96 z^3 exp(-z) is 1e-19 of the resting potential; beyond, exp(-z) would turn
     # into denormal numbers, which processors multiply ten times slower.
-    z = distance.clamp(min=0, max=0.06) * 1e3
+    z = distance.clamp(min=0.0, max=0.06) * 1e3
     return torch.addcmul(z.new_tensor(RESTING_POTENTIAL), z**3, torch.exp(-z), value=AMPLITUDE)
 
 
@@ -140,7 +140,7 @@ def tukey_window(
     0 ... semi_length. Arguments broadcast.
     """
     to_nearest_end = torch.minimum(distance, semi_length - distance) / semi_length
-    return 0.5 - 0.5 * torch.cos(math.pi * (2 * to_nearest_end / taper).clamp(0, 1))
+    return 0.5 - 0.5 * torch.cos(math.pi * (2 * to_nearest_end / taper).clamp(0.0, 1.0))
 
 
 def travelling_source(

@@ -18,11 +18,12 @@ import tyro
 from lightning.fabric import Fabric
 
 from surrogate import checkpoint
+from surrogate.biomime_training import BioMimeTraining
 from surrogate.data import read_corpus
 from surrogate.evaluation import evaluate, held_out_splits, muaps_per_second
 from surrogate.journal import WandbMode
+from surrogate.lead_field_training import LeadFieldTraining
 from surrogate.training import train
-from surrogate.training_state import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,12 @@ class Options:
     """Corpus to train on (Zarr)."""
     output: Path
     """Folder for the run and the trained generator."""
-    settings: Annotated[TrainingSettings, tyro.conf.arg(name="")] = field(default_factory=TrainingSettings)
+    settings: Annotated[
+        Annotated[LeadFieldTraining, tyro.conf.subcommand("lead-field", prefix_name=False)]
+        | Annotated[BioMimeTraining, tyro.conf.subcommand("biomime", prefix_name=False)],
+        tyro.conf.arg(name=""),
+    ] = field(default_factory=LeadFieldTraining)
+    """What to train, and how: the lead-field generator, or the published architecture."""
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     """What to train on."""
     devices: int = 1

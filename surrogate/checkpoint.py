@@ -2,7 +2,7 @@
 
 NAME.json holds the kind of generator, its settings, its conditions with units and ranges, the array
 it speaks on, where it came from, its scores, and the digest of NAME.safetensors. Matrices are kept
-in half precision, each row scaled by its largest entry.
+in half precision, each row scaled by its largest entry, but those of a regression.
 """
 
 import hashlib
@@ -20,17 +20,18 @@ from torch import Tensor
 
 from surrogate.conditions import Conditions
 from surrogate.generators import ArrayGeometry, Generator
+from surrogate.generators.biomime import BioMimeGenerator
 from surrogate.generators.lead_field import LeadFieldGenerator
 
 FORMAT = "myomime-generator"
-FORMAT_VERSION = 1
-KINDS = {LeadFieldGenerator.kind: LeadFieldGenerator}
+FORMAT_VERSION = 2
+KINDS: dict[str, type[Generator]] = {kind.kind: kind for kind in (LeadFieldGenerator, BioMimeGenerator)}
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 SCALE = "::scale"
 
 
 def save(
-    generator: LeadFieldGenerator,
+    generator: Generator,
     path: str | Path,
     provenance: Mapping[str, object],
     scores: Mapping[str, object] | None = None,
@@ -141,8 +142,9 @@ def _packed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     packed = {}
     for name, tensor in state.items():
         tensor = tensor.detach().cpu().contiguous()
-        if tensor.ndim == 2:
-            scale = tensor.abs().amax(dim=1, keepdim=True).clamp(min=1e-30)
+        # A regression adds large numbers that cancel.
+        if tensor.ndim > 1 and not name.startswith("regression."):
+            scale = tensor.abs().amax(dim=tuple(range(1, tensor.ndim)), keepdim=True).clamp(min=1e-30)
             packed[name + SCALE] = scale
             tensor = (tensor / scale).half()
         packed[name] = tensor.contiguous()

@@ -181,6 +181,33 @@ class Conditions(BaseModel):
         ]
         return torch.stack(columns, dim=-1)
 
+    def between(
+        self,
+        start: Float[Tensor, "*batch condition"],
+        end: Float[Tensor, "*batch condition"],
+        part: Float[Tensor, "*part 1"],
+    ) -> Float[Tensor, "*batch condition"]:
+        """Return conditions some part of the way from start to end; all broadcast.
+
+        Logarithmic conditions go evenly in their logarithm, angles the shorter way round.
+        """
+        columns = []
+        for item, a, b, p in zip(
+            self.items,
+            start.unbind(-1),
+            end.unbind(-1),
+            part.expand(*part.shape[:-1], len(self)).unbind(-1),
+            strict=True,
+        ):
+            kind = SCALINGS[item.name].kind
+            if kind == "logarithmic":
+                columns.append(torch.lerp(a.log(), b.log(), p).exp())
+            elif kind == "periodic":
+                columns.append(a + p * (torch.remainder(b - a + math.pi, TURN) - math.pi))
+            else:
+                columns.append(a + p * (b - a))
+        return torch.stack(columns, dim=-1)
+
     def coordinates(self, values: Float[Tensor, "*batch condition"]) -> Float[Tensor, "*batch axis"]:
         """Return `scaled`, each angle as a point on a circle, so that distances make sense."""
         columns = []

@@ -20,7 +20,7 @@ from numerical.corpus.sampling import SPLITS, splits
 from numerical.electrodes import row_positions
 from surrogate.generators import ArrayGeometry
 from surrogate.generators.features import muscle_conductivity, nearest_column
-from surrogate.generators.lead_field import derivative_fit
+from surrogate.generators.mean_source import derivative_fit
 
 EVEN_SPACING = 2e-3  # m, at which lead fields are differentiated along the limb
 CONTENTS = {"muap": "muaps", "lead_field": "lead_fields"}  # what the settings call an array of the store
@@ -208,9 +208,9 @@ def other_draws(corpus: Corpus, samples: Int[Tensor, " n"]) -> Int[Tensor, " n"]
 class LeadFieldTable:
     """Every motor unit's lead field as weights of principal components.
 
-    basis: [component, row x column x node], orthonormal. components: [unit, component], of the
-    lead field divided by its norm. residual: mean part of a held-out field's energy that the basis
-    leaves over. log_norm: of the lead field times the muscle's conductivity.
+    basis: [component, row x column x node], orthonormal in the metric of `root`, as all norms are.
+    components: [unit, component], of the lead field divided by its norm. residual: mean part of a held-out
+    field's energy that the basis leaves over. log_norm: of the lead field times the muscle's conductivity.
     """
 
     basis: Float[Tensor, "component size"]
@@ -225,6 +225,7 @@ class LeadFieldTable:
 def lead_field_table(
     corpus: Corpus,
     nodes: Float[Tensor, " node"],
+    root: Float[Tensor, "node node"],
     components: int,
     memory: float,
     generator: torch.Generator,
@@ -232,7 +233,9 @@ def lead_field_table(
     """Compute the principal components of the training units' lead fields, columns turned to the
     unit, and every unit's weights.
 
-    nodes: B-spline nodes [m]. memory: bytes for the fields that the components are taken from.
+    nodes: B-spline nodes [m]. root: the length of a lead field phi' at an electrode is |phi' root|; with that
+    of `source_metric`, it is that of the MUAPs it makes. memory: bytes for the fields that the components are
+    taken from.
 
     Raises ValueError if the corpus keeps no lead fields, or has too few units to train on.
     """
@@ -248,7 +251,7 @@ def lead_field_table(
     slot = torch.full((len(units),), -1)
     slot[chosen] = torch.arange(len(chosen))
     fields = torch.empty(len(chosen), size)
-    for members, field in _lead_fields(corpus, units, conditions, nodes):
+    for members, field in _lead_fields(corpus, units, conditions, nodes, root):
         wanted = slot[members] >= 0
         rows = field[wanted]
         fields[slot[members][wanted]] = rows / rows.norm(dim=1, keepdim=True)
@@ -256,13 +259,13 @@ def lead_field_table(
     del fields
     weights = torch.empty(len(units), len(basis))
     norm = torch.empty(len(units))
-    for members, field in _lead_fields(corpus, units, conditions, nodes):
+    for members, field in _lead_fields(corpus, units, conditions, nodes, root):
         norm[members] = field.norm(dim=1)
         weights[members] = field @ basis.T / norm[members, None]
     validation = split == SPLITS.index("validation")
     unseen = weights[validation] if validation.any() else weights
     return LeadFieldTable(
-        basis=basis,
+        basis=(basis.unflatten(1, (-1, len(nodes))) @ torch.linalg.inv(root)).flatten(1),
         components=weights,
         log_norm=(norm * muscle_conductivity(conditions, corpus.names)).log(),
         conditions=conditions,
@@ -309,10 +312,10 @@ def _first_samples(corpus: Corpus) -> tuple[Int[Tensor, " unit"], Int[Tensor, " 
 
 
 def _lead_fields(
-    corpus: Corpus, units: Tensor, conditions: Tensor, nodes: Tensor
+    corpus: Corpus, units: Tensor, conditions: Tensor, nodes: Tensor, root: Tensor
 ) -> Iterator[tuple[Int[Tensor, " unit"], Float[Tensor, "unit size"]]]:
-    """Yield, conductor by conductor, phi' as B-spline weights, columns turned to the unit."""
-    fit = slope_fit(corpus.dataset["position"].values, nodes)
+    """Yield, conductor by conductor, phi' root, columns turned to the unit, phi' as B-spline weights."""
+    fit = root @ slope_fit(corpus.dataset["position"].values, nodes)
     columns = corpus.geometry.columns
     angle = conditions[:, corpus.names.index("angle")]
     turn = nearest_column(angle, columns)[0]

@@ -71,7 +71,7 @@ def generator_terms(
     noise: standard normal; the first part moves latents within their posterior, the second is the
     latent of the units that are made up for the discriminator, under `other_conditions`.
     """
-    mean, log_variance = generator.encode(pairs.muap, pairs.conditions)
+    mean, log_variance = generator.posterior(pairs.muap, pairs.conditions)
     latent = mean + (0.5 * log_variance).exp() * noise[0]
     latents = torch.cat([torch.zeros_like(latent), latent, noise[1]])
     tables = pairs.other_conditions.repeat(3, 1)
@@ -82,7 +82,7 @@ def generator_terms(
         "divergence": divergence(mean, log_variance).mean(),
     }
     if weights.cycle:
-        back = generator.encode(morphed, pairs.other_conditions)[0]
+        back = generator.posterior(morphed, pairs.other_conditions)[0]
         terms["cycle"] = relative_l2(generator.decode(back, pairs.conditions), pairs.muap).mean()
     if weights.adversarial:
         terms["adversarial"] = -discriminator(made_up, pairs.other_conditions).mean()

@@ -5,6 +5,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Protocol, Self
 
 import torch
 from lightning.fabric import Fabric
@@ -14,47 +15,56 @@ from safetensors.torch import save as write_tensors
 from torch import Tensor, nn
 
 from surrogate.checkpoint import replace_file
-from surrogate.conditions import Conditions
 from surrogate.data import Corpus
-from surrogate.discriminator import Discriminator
-from surrogate.generators.lead_field import LeadFieldGenerator, LeadFieldSettings
-from surrogate.losses import LossWeights
-
-PRETRAINED = ("embedding", "trunk", "head")
-
-
-class Stage(BaseModel):
-    """One stage of training."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    steps: int = Field(ge=0, description="batches to train on")
-    batch_size: int = Field(gt=1, description="motor units, or pairs of MUAPs, per batch")
-    learning_rate: float = Field(gt=0, description="highest, after warming up")
-    weight_decay: float = Field(default=1e-2, ge=0, description="of AdamW, on matrices")
+from surrogate.generators import Generator
 
 
 class TrainingSettings(BaseModel):
-    """Everything that decides which weights come out, apart from the corpus."""
+    """What every kind of generator's training has; `steps` and `stages` say how it goes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    generator: LeadFieldSettings = LeadFieldSettings()
-    weights: LossWeights = LossWeights()
-    pretraining: Stage = Stage(steps=1600, batch_size=256, learning_rate=1e-3)
-    adversarial: Stage = Stage(steps=1500, batch_size=32, learning_rate=1e-4)
-    discriminator_learning_rate: float = Field(default=2e-4, gt=0, description="constant")
-    basis_learning_rate: float = Field(default=2e-2, ge=0, description="of the basis, relative")
+    stages: ClassVar[tuple["type[Stage]", ...]]
+
     averaging: float = Field(default=0.999, ge=0, lt=1, description="decay of the weights' running mean")
     validation_samples: int = Field(default=512, gt=0, description="MUAPs that stop training early")
     evaluate_every: int = Field(default=250, gt=0, description="steps between validations")
     memory_gb: float = Field(default=6.0, gt=0, description="GB of MUAPs or lead fields held at a time")
+    minutes: float | None = Field(
+        default=None, gt=0, description="after which training ends, whatever is left of its steps"
+    )
     seed: int = Field(default=0, ge=0, description="of every random number")
 
-    @property
-    def steps(self) -> int:
-        """Steps of both stages."""
-        return self.pretraining.steps + self.adversarial.steps
+    def suited(self, corpus: Corpus) -> Self:
+        """Return the settings with what the corpus decides."""
+        return self
+
+    def start(self, corpus: Corpus) -> "State":
+        """Return the state before the first step."""
+        raise NotImplementedError
+
+    def steps(self, corpus: Corpus) -> tuple[int, ...]:
+        """Return how many steps each stage takes."""
+        raise NotImplementedError
+
+
+class Stage(Protocol):
+    """A part of training with steps of its own: `step` takes one and returns its losses by name."""
+
+    name: str
+
+    def __init__(
+        self, corpus: Corpus, settings: TrainingSettings, state: "State", fabric: Fabric, steps: range
+    ): ...
+
+    def step(self) -> dict[str, float]:
+        """Take one step."""
+
+    def error(self) -> float:
+        """Return the averaged weights' error on validation data."""
+
+    def example(self) -> tuple[Tensor, Tensor] | None:
+        """Return a MUAP [V] of the validation data and the generated one, if the stage has any."""
 
 
 @dataclass
@@ -65,49 +75,26 @@ class State:
     best: the average with the lowest validation error of the present stage.
     """
 
-    generator: LeadFieldGenerator
-    average: LeadFieldGenerator
+    generator: Generator
+    average: Generator
     best: dict[str, Tensor]
-    discriminator: Discriminator
-    optimisers: dict[str, torch.optim.AdamW]
+    discriminator: nn.Module
+    optimisers: dict[str, torch.optim.Optimizer]
     step: int = 0
     lowest_error: float = math.inf
     seconds: float = 0.0
 
 
-def start(corpus: Corpus, settings: TrainingSettings) -> State:
-    """Return the state before the first step.
-
-    Raises ValueError if no sample of the corpus is in the training split.
-    """
-    samples = corpus.samples_of("train")
-    if len(samples) < 2:
-        raise ValueError(f"{corpus.path}: fewer than two samples in the training split")
-    conditions = Conditions.from_samples(corpus.names, corpus.conditions[samples])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        generator = LeadFieldGenerator(settings.generator, conditions, corpus.geometry).eval()
-        generator.features.fit(corpus.conditions[samples])
-        discriminator = Discriminator(conditions, corpus.geometry)
-    average = copy.deepcopy(generator).requires_grad_(False)
-    pretrained = [(n, p) for n, p in generator.named_parameters() if n.split(".")[0] in PRETRAINED]
-    whole = list(generator.named_parameters())
-    judge = list(discriminator.named_parameters())
-    decay = settings.adversarial.weight_decay
-    return State(
-        generator=generator,
-        average=average,
-        best={k: v.clone() for k, v in average.state_dict().items()},
-        discriminator=discriminator,
-        optimisers={
-            "pretraining": optimiser(pretrained, settings.pretraining.weight_decay, 1),
-            "adversarial": optimiser(whole, decay, settings.basis_learning_rate),
-            "discriminator": optimiser(judge, 0, 1),
-        },
-    )
+def first_state(
+    generator: Generator, discriminator: nn.Module, optimisers: dict[str, torch.optim.Optimizer]
+) -> State:
+    """Return the state before the first step."""
+    average = copy.deepcopy(generator).eval().requires_grad_(False)
+    best = {k: v.clone() for k, v in average.state_dict().items()}
+    return State(generator.eval(), average, best, discriminator, optimisers)
 
 
-def optimiser(named: list[tuple[str, nn.Parameter]], weight_decay: float, basis: float) -> torch.optim.AdamW:
+def adam(named: list[tuple[str, nn.Parameter]], weight_decay: float, basis: float) -> torch.optim.AdamW:
     """Return AdamW whose groups carry a `factor` of the learning rate; only matrices decay."""
     groups = [
         {
@@ -118,6 +105,11 @@ def optimiser(named: list[tuple[str, nn.Parameter]], weight_decay: float, basis:
         for name, p in named
     ]
     return torch.optim.AdamW(groups, betas=(0.9, 0.99))
+
+
+def rms_prop(module: nn.Module) -> torch.optim.RMSprop:
+    """Return RMSprop, every parameter a group of its own."""
+    return torch.optim.RMSprop([{"params": [p], "factor": 1.0} for p in module.parameters()])
 
 
 def store(state: State, path: Path, identity: str, fabric: Fabric) -> None:

@@ -1,5 +1,5 @@
 """A generator of the default array that nobody trained: its lead fields are those of an infinite
-anisotropic medium, written down, and its network adds a small dependence on every condition."""
+anisotropic medium, written down, and its regression adds a small dependence on every condition."""
 
 import math
 
@@ -55,9 +55,7 @@ def untrained():
     samples = torch.as_tensor(draw.uniform(*table.T, size=(256, len(NAMES))))
     samples = torch.cat([samples, torch.as_tensor(table.T)])
     rows = tuple(8e-3 * (np.arange(10) - 4.5))
-    settings = LeadFieldSettings(
-        components=2, width=8, blocks=1, angle_harmonics=1, latent_size=2, encoder_width=4
-    )
+    settings = LeadFieldSettings(components=2, centres=8, width=8, angle_harmonics=1, latent_size=2)
     geometry = ArrayGeometry(row_position=rows, columns=32, samples=96, sampling_rate=2048.0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -65,9 +63,12 @@ def untrained():
     field = slope_of_potential(torch.tensor(rows), 32, generator.nodes)
     tilted = field * (1 + torch.linspace(-1, 1, 10)[:, None, None])
     generator.basis.data = torch.stack([field.flatten(), tilted.flatten()]).float()
-    generator.component_mean.copy_(torch.tensor([1.0, 0.0]))
-    generator.component_scale.fill_(0.1)
-    generator.log_norm_scale.fill_(0.1)
+    regression = generator.regression
+    centre = torch.Generator().manual_seed(0)
+    regression.centres.normal_(generator=centre)
+    regression.weights.normal_(generator=centre)
+    regression.mean.copy_(torch.tensor([1.0, 0.0, 0.0]))
+    regression.scale.fill_(0.1)
     return generator.eval().requires_grad_(False)
 
 

@@ -16,7 +16,7 @@ from surrogate.conditions import Conditions
 MUSCLE = ("muscle_longitudinal_conductivity", "muscle_transverse_conductivity")
 WAVELENGTHS = (0.012, 0.025, 0.05, 0.1)  # m, along and around the limb
 SHALLOWEST = 5e-4  # m below the fascia
-LOGARITHMIC = ("number_of_fibres", "depth", "limb_radius", "bone_scale", "fat_thickness", "skin_thickness")
+LOGARITHMIC = ("depth", "limb_radius", "bone_scale", "fat_thickness", "skin_thickness")
 
 
 def muscle_conductivity(

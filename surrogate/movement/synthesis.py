@@ -103,7 +103,7 @@ def changing_muaps(
         changing = modulated({name: values[units] for name, values in rest.items()}, lengths)
         table = within_range(changing, generator.conditions)
         flat = {name: table[name].ravel() for name in generator.conditions.names}
-        muap = generator.sample(flat).cpu().flatten(1, 2).transpose(1, 2).contiguous()
+        muap = torch.as_tensor(generator.sample(flat)).flatten(1, 2).transpose(1, 2).contiguous()
         return muap.numpy().reshape(len(units), len(lengths), *muap.shape[1:])
 
     pending = np.arange(len(next(iter(rest.values()))))

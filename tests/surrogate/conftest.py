@@ -44,9 +44,7 @@ PLAN = CorpusSettings.model_validate(
     }
 )
 STORED = 6  # conductors
-SMALL = LeadFieldSettings(
-    components=12, width=32, blocks=1, angle_harmonics=2, latent_size=4, encoder_width=16
-)
+SMALL = LeadFieldSettings(components=12, centres=16, width=16, angle_harmonics=2, latent_size=4)
 
 
 def potential(x, y, z, conditions, rows, columns):
@@ -218,4 +216,7 @@ def generator(conditions, geometry):
         torch.manual_seed(0)
         made = LeadFieldGenerator(SMALL, conditions, geometry)
     made.basis.data = torch.randn(made.basis.shape, generator=draw)
+    made.regression.centres.normal_(generator=draw)
+    made.regression.weights.normal_(generator=draw)
+    made.head.weight.data = 0.1 * torch.randn(made.head.weight.shape, generator=draw)
     return made.eval()

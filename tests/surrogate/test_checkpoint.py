@@ -95,7 +95,7 @@ def test_foreign_descriptions_are_refused(saved, content):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 2}, "format version 2; this version of myomime reads 1"),
+        ({"format_version": 3}, "format version 3; this version of myomime reads 2"),
         ({"kind": "oracle"}, "kind 'oracle'; allowed: lead_field"),
         ({"settings": {"components": 5}}, "does not fit its description"),
         ({"settings": {"colour": 5}}, "does not fit its description"),

@@ -20,16 +20,17 @@ from surrogate.data import (
     slope_fit,
 )
 from surrogate.evaluation import evaluate
-from surrogate.generators.lead_field import cubic_spline, node_positions
+from surrogate.generators.mean_source import cubic_spline, node_positions
+from surrogate.lead_field_training import LeadFieldTraining
 from surrogate.training import train
-from surrogate.training_state import TrainingSettings
 from tests.surrogate.conftest import PLAN, STORED, write_store
 
 NODES = node_positions(0.15, 4e-3)
+ROOT = torch.diag(torch.linspace(0.5, 2, len(NODES)))  # of a metric of lead fields
 
 
 def table_of(corpus, components):
-    return lead_field_table(corpus, NODES, components, 1e9, torch.Generator().manual_seed(0))
+    return lead_field_table(corpus, NODES, ROOT, components, 1e9, torch.Generator().manual_seed(0))
 
 
 def test_only_stored_conductors_are_read(corpus):
@@ -108,7 +109,8 @@ def test_components_hold_the_lead_fields(corpus):
     assert residual[0] > residual[1] > residual[2]
     table = table_of(corpus, 16)
     identity = torch.eye(len(table.basis))
-    assert torch.allclose(table.basis @ table.basis.T, identity, atol=1e-5)
+    measured = (table.basis.unflatten(1, (-1, len(NODES))) @ ROOT).flatten(1)
+    assert torch.allclose(measured @ measured.T, identity, atol=1e-5)
     # Training fields number 12, so that 12 components leave nothing of them but rounding.
     kept = table.components[table.train].square().sum(1)
     assert kept.tolist() == pytest.approx([1.0] * len(kept), abs=1e-4)
@@ -131,7 +133,7 @@ def test_slope_of_unevenly_stored_fields_is_that_of_the_potential():
 
 
 def test_lead_fields_ask_for_little_memory(corpus):
-    frugal = lead_field_table(corpus, NODES, 4, 1e6, torch.Generator().manual_seed(0))
+    frugal = lead_field_table(corpus, NODES, ROOT, 4, 1e6, torch.Generator().manual_seed(0))
     assert frugal.components.shape == (36, 4)
     assert frugal.components.isfinite().all()
 
@@ -145,7 +147,7 @@ def test_a_corpus_without_what_is_needed_is_refused_in_one_line(conductors, gene
     part = read_corpus(path)
     refused = f"^{path}: holds no {missing.replace('_', ' ')}, for contents.{missing} was none; [^\n]*$"
     with pytest.raises(ValueError, match=refused):
-        train(part, tmp_path / "run", TrainingSettings(), Fabric(accelerator="cpu"), wandb="disabled")
+        train(part, tmp_path / "run", LeadFieldTraining(), Fabric(accelerator="cpu"), wandb="disabled")
     if missing == "muaps":
         assert table_of(part, 4).components.isfinite().all()
         for use in (lambda: part.muap(torch.arange(2)), lambda: evaluate(generator, part, ["all"])):

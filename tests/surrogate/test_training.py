@@ -11,18 +11,15 @@ from lightning.fabric import Fabric
 import surrogate
 from surrogate import losses
 from surrogate.discriminator import Discriminator
-from surrogate.generators.lead_field import LeadFieldSettings
+from surrogate.lead_field_training import AdversarialSettings, LeadFieldTraining, RegressionSettings
 from surrogate.training import RUN, random, train
-from surrogate.training_state import Stage, TrainingSettings
+from tests.surrogate.conftest import SMALL
 
 ROOT = Path(__file__).parents[2]
-SMALL = LeadFieldSettings(
-    components=12, width=32, blocks=1, angle_harmonics=2, latent_size=4, encoder_width=16
-)
-SETTINGS = TrainingSettings(
+SETTINGS = LeadFieldTraining(
     generator=SMALL,
-    pretraining=Stage(steps=8, batch_size=8, learning_rate=1e-3),
-    adversarial=Stage(steps=6, batch_size=4, learning_rate=1e-3),
+    regression=RegressionSettings(steps=8, units=8),
+    adversarial=AdversarialSettings(steps=6, batch_size=4, learning_rate=1e-3),
     evaluate_every=3,
     memory_gb=0.1,
 )
@@ -86,8 +83,8 @@ def test_a_damaged_run_is_refused(corpus, fabric, tmp_path):
 def test_training_learns_lead_fields_then_muaps(corpus, fabric, tmp_path):
     settings = SETTINGS.model_copy(
         update={
-            "pretraining": Stage(steps=300, batch_size=16, learning_rate=3e-3),
-            "adversarial": Stage(steps=30, batch_size=8, learning_rate=3e-4),
+            "regression": RegressionSettings(steps=100, units=12),
+            "adversarial": AdversarialSettings(steps=30, batch_size=8, learning_rate=3e-4),
             "averaging": 0.9,
             "evaluate_every": 50,
         }
@@ -137,8 +134,8 @@ def test_lead_field_error_is_relative_to_the_true_field():
 def test_script_trains_a_generator_that_loads_and_goes_on_where_it_was(corpus_path, tmp_path):
     command = [
         *(sys.executable, "scripts/train.py", "--corpus", corpus_path, "--output", tmp_path / "a"),
-        *("--accelerator", "cpu", "--wandb", "disabled", "--generator.components", "4"),
-        *("--generator.width", "16", "--generator.blocks", "1", "--pretraining.steps", "4"),
+        *("--accelerator", "cpu", "--wandb", "disabled", "lead-field", "--generator.components", "4"),
+        *("--generator.width", "16", "--generator.centres", "8", "--regression.steps", "4"),
         *("--adversarial.steps", "2", "--adversarial.batch-size", "4", "--evaluate-every", "2"),
     ]
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
