@@ -8,7 +8,7 @@ from lightning.fabric import Fabric
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from surrogate import losses
+from surrogate import checkpoint, losses
 from surrogate.conditions import Conditions
 from surrogate.data import Corpus, lead_field_table
 from surrogate.discriminator import Discriminator
@@ -27,6 +27,7 @@ from surrogate.training import (
 )
 from surrogate.training_state import State, TrainingSettings, adam, first_state
 
+REGRESSED = ("basis", "component_scale", "features", "regression")  # what the first stage decides
 METRIC_SAMPLES = 1024  # draws whose sources say how lead fields are compared
 
 
@@ -200,6 +201,9 @@ class LeadFieldTraining(TrainingSettings):
     stages: ClassVar = (RegressionStage, AdversarialStage)
 
     generator: LeadFieldSettings = LeadFieldSettings()
+    regression_of: str | None = Field(
+        default=None, description="a trained generator whose regression is taken, in place of the first stage"
+    )
     weights: LossWeights = LossWeights()
     regression: RegressionSettings = RegressionSettings()
     adversarial: AdversarialSettings = AdversarialSettings()
@@ -209,6 +213,11 @@ class LeadFieldTraining(TrainingSettings):
 
         Raises ValueError for a corpus without lead fields.
         """
+        if self.regression_of is not None:
+            taken = checkpoint.load(self.regression_of)
+            if not isinstance(taken, LeadFieldGenerator):
+                raise ValueError(f"{self.regression_of}: a generator of kind {taken.kind} has no regression")
+            return self.model_copy(update={"generator": taken.settings})
         corpus.require("lead_field")
         units = len(corpus.motor_unit[corpus.samples_of("train")].unique())
         centres = min(self.generator.centres, units)
@@ -216,7 +225,7 @@ class LeadFieldTraining(TrainingSettings):
 
     def steps(self, corpus: Corpus) -> tuple[int, ...]:
         """Return how many steps each stage takes."""
-        return self.regression.steps, self.adversarial.steps
+        return 0 if self.regression_of else self.regression.steps, self.adversarial.steps
 
     def start(self, corpus: Corpus) -> State:
         """Return the state before the first step."""
@@ -227,6 +236,15 @@ class LeadFieldTraining(TrainingSettings):
             generator = LeadFieldGenerator(self.generator, conditions, corpus.geometry)
             generator.features.fit(corpus.conditions[samples])
             discriminator = Discriminator(conditions, corpus.geometry)
+        if self.regression_of is not None:
+            trained = checkpoint.load(self.regression_of)
+            if trained.conditions.names != conditions.names or trained.geometry != corpus.geometry:
+                raise ValueError(
+                    f"{self.regression_of}: other conditions or another array than {corpus.path}"
+                )
+            generator.conditions = trained.conditions
+            kept = {k: v for k, v in trained.state_dict().items() if k.split(".")[0] in REGRESSED}
+            generator.load_state_dict(kept, strict=False)
         lengths = [(n, p) for n, p in generator.named_parameters() if n.startswith("regression.")]
         others = [(n, p) for n, p in generator.named_parameters() if not n.startswith("regression.")]
         stage = self.adversarial

@@ -17,9 +17,8 @@ from torch.utils.data import DataLoader
 import surrogate
 from surrogate.data import read_corpus
 from surrogate.epochs import Epoch
+from surrogate.lead_field_training import AdversarialStage, LeadFieldTraining
 from surrogate.streaming import StoredMUAPs
-from surrogate.training import AdversarialTraining
-from surrogate.training_state import TrainingSettings, start
 
 GENERATE_CORPUS = Path(__file__).resolve().parents[1] / "generate_corpus.py"
 
@@ -91,11 +90,12 @@ def streamed(path: Path, workers: int, batch: int) -> float:
 def trained(path: Path, steps: int) -> float:
     """Return how many MUAPs per second adversarial training takes, with the shipped generator's settings."""
     corpus, shipped = read_corpus(path), surrogate.load("forearm")
-    settings = TrainingSettings(generator=shipped.settings, validation_samples=1)
-    state = start(corpus, settings)
+    settings = LeadFieldTraining(generator=shipped.settings, validation_samples=1)
+    state = settings.start(corpus)
     state.best = shipped.state_dict()
-    work = AdversarialTraining(corpus, settings, state, Fabric(accelerator="cpu", devices=1), 0)
-    return 2 * settings.adversarial.batch_size / seconds(work.step, steps)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    stage = AdversarialStage(corpus, settings, state, fabric, range(settings.adversarial.steps))
+    return 2 * settings.adversarial.batch_size / seconds(stage.step, steps)
 
 
 def stream(
