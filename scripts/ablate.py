@@ -2,7 +2,7 @@
 
     python scripts/ablate.py --corpus corpus.zarr --checkpoint forearm --output runs/ablation
 
-Interrupted runs go on when the same command is given again. The table is OUTPUT/ablation.json and ablation.md.
+Interrupted runs go on when the same command is given again. OUTPUT/ablation.json and .md hold the table.
 """
 
 import json

@@ -18,7 +18,8 @@ from surrogate.generators.between_electrodes import interpolation_weights
 ConditionsLike = Mapping[str, object] | NDArray | Tensor
 Array = NDArray | Tensor  # tensors where any were given, numpy otherwise
 
-BATCH_BYTES = 2e9  # that a batch may take while it is computed, where the device does not say
+BATCH_ON_CPU = 64  # MUAPs whose intermediate results stay in the cache
+LARGEST_BATCH = 4096
 WORKING_COPIES = 12  # of a MUAP's own size that computing it takes, at most
 
 
@@ -191,9 +192,11 @@ class Generator(nn.Module, abc.ABC):
         return _like(muap.unflatten(0, (-1, steps)), conditions, new_conditions, latent, new_latent)
 
     def batch_size(self) -> int:
-        """Return how many MUAPs are computed together."""
-        free = torch.cuda.mem_get_info(self.device)[0] / 2 if self.device.type == "cuda" else BATCH_BYTES
-        return max(1, min(4096, int(free / (WORKING_COPIES * 4 * np.prod(self.geometry.shape)))))
+        """Return how many MUAPs are computed together: on a GPU as many as half its free memory holds."""
+        if self.device.type != "cuda":
+            return BATCH_ON_CPU
+        free = torch.cuda.mem_get_info(self.device)[0] / 2
+        return max(1, min(LARGEST_BATCH, int(free / (WORKING_COPIES * 4 * np.prod(self.geometry.shape)))))
 
     def _checked(self, conditions: ConditionsLike, extrapolate: bool) -> Float[Tensor, "batch condition"]:
         table = self.conditions.table(conditions)

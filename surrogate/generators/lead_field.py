@@ -159,7 +159,7 @@ class LeadFieldGenerator(Generator):
         strength = strength / muscle_conductivity(conditions, self.conditions.names)
         weights = weights * (log_norm.exp() * strength)[:, None]
         field = rearrange(weights @ self.basis, "b (r c n) -> b r c n", r=rows, c=columns)
-        field = torch.gather(field, 2, self._columns(conditions)[:, None, :, None].expand(field.shape))
+        field = turned(field, self._columns(conditions))
         return (field.flatten(1, 2) @ source).unflatten(1, (rows, columns))
 
     def decode(
@@ -181,9 +181,7 @@ class LeadFieldGenerator(Generator):
         expected = self._decode(None, conditions, source)
         scale = expected.square().mean((1, 2, 3), keepdim=True).sqrt()
         rest = (muap - expected) / scale
-        columns = self._columns(conditions).argsort(1)[:, None, :, None].expand(muap.shape)
-        rest = torch.gather(rest, 2, columns)
-        field = rest.flatten(1, 2) @ source.mT
+        field = turned(rest, self._columns(conditions).argsort(1)).flatten(1, 2) @ source.mT
         seen = (field.flatten(1) @ self.basis.T) * self.component_scale
         size = seen.norm(dim=1, keepdim=True) + 1e-12
         direction = seen / size * math.sqrt(self.settings.components)
@@ -191,6 +189,16 @@ class LeadFieldGenerator(Generator):
         inputs = torch.cat([direction, strength, self.features(conditions)], dim=1)
         mean, log_variance = self.encoder(inputs).chunk(2, dim=1)
         return mean, log_variance.clamp(-10, 4)
+
+
+def turned(
+    grid: Float[Tensor, "batch row column n"], columns: Int[Tensor, "batch column"]
+) -> Float[Tensor, "batch row column n"]:
+    """Return the given columns of a grid, in their order."""
+    batch, rows, count, _ = grid.shape
+    first = count * torch.arange(batch * rows, device=grid.device).view(batch, rows, 1)
+    places = first + columns[:, None]
+    return grid.flatten(0, 2).index_select(0, places.flatten()).view(grid.shape)
 
 
 def regressed(
