@@ -41,7 +41,7 @@ def generator(
     def step() -> None:
         with torch.inference_mode():
             for _ in range(batches):
-                loaded.sample(conditions, batch_size=batch)
+                loaded.sample(conditions)
         if device == "cuda":
             torch.cuda.synchronize()
 

@@ -47,7 +47,7 @@ def test_still_muscle_gives_the_stationary_sum(untrained, rest):
     time, unit, _ = discharges(0)
     found = muscle_emg(untrained, rest, time, unit, np.full(40, 0.9), SAMPLES)
     conditions = {n: v[:, 0] for n, v in modulated(rest, np.array([0.9])).items()}
-    muaps = untrained.sample(within_range(conditions, untrained.conditions)).numpy()
+    muaps = untrained.sample(within_range(conditions, untrained.conditions))
     expected = sum_discharges(muaps, time, unit, RATE, SAMPLES / RATE).reshape(320, SAMPLES).T
     assert_close(found.emg, expected)
     assert set(found.nodes[np.unique(unit)]) == {1}
@@ -60,7 +60,7 @@ def test_each_discharge_has_the_muap_of_its_moment(untrained, rest):
     found = emg(untrained, rest, time, np.array([2, 2]), lengths)
     for moment, length in zip(time, lengths, strict=True):
         conditions = {n: v[2:3, 0] for n, v in modulated(rest, np.array([length])).items()}
-        muap = untrained.sample(within_range(conditions, untrained.conditions))[0].flatten(0, 1).T.numpy()
+        muap = untrained.sample(within_range(conditions, untrained.conditions))[0].reshape(320, -1).T
         start = round(moment * RATE)
         assert_close(found[start : start + 96], muap)
 
@@ -126,7 +126,8 @@ def test_interpolation_stays_within_the_tolerance_between_the_nodes(untrained, r
         assert 5 < len(nodes) < MOST_NODES
         own = {name: values[unit : unit + 1] for name, values in rest.items()}
         table = within_range(modulated(own, between), untrained.conditions)
-        truth = untrained.sample({n: v.ravel() for n, v in table.items()}).flatten(1, 2).mT.numpy()
+        truth = untrained.sample({n: v.ravel() for n, v in table.items()})
+        truth = truth.reshape(len(truth), 320, -1).swapaxes(1, 2)
         weights = interpolation_weights(nodes, between).astype(np.float32)
         guess = np.tensordot(weights, muaps, axes=1)
         assert normalised_error(guess, truth).max() <= 2 * max(error, 1e-4)
