@@ -26,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tyro
@@ -36,6 +37,7 @@ from numerical import report
 from numerical.anatomy.cylinder import LayeredCylinder
 from numerical.anatomy.forearm import ForearmResolution
 from numerical.checks import consistency, convergence, cylinder, imported, physiology
+from numerical.corpus.settings import RESOLUTION
 from numerical.motor_units import PoolSettings
 from numerical.validation import mesh_around, simulated_potential
 from surrogate import plots
@@ -109,6 +111,7 @@ def compare_emg(
     motor_units: int = 30,
     seed: int = 0,
     clip: bool = False,
+    scatter: Literal["expected", "drawn"] = "expected",
 ) -> None:
     """EMG of one muscle from generated and from simulated MUAPs.
 
@@ -120,6 +123,7 @@ def compare_emg(
         motor_units: Of the muscle.
         seed: Of motor units and discharges.
         clip: Hold joints at their limits instead of refusing angles beyond them.
+        scatter: Of simulated end-plates and fibre ends: expected, as the generator has it, or drawn.
     """
     subject = Subject(pool=PoolSettings(motor_units=motor_units))
     settings = SimulationSettings(subject=subject)
@@ -135,6 +139,8 @@ def compare_emg(
         generator.geometry,
         generator.conditions,
         seed,
+        RESOLUTION,
+        scatter=scatter,
     )
     simulated = simulate(
         movement, reference, muscles=[muscle], settings=settings, seed=seed, clip=clip

@@ -36,9 +36,12 @@ def test_the_readme_computes_a_muap_in_fifteen_lines():
 
 def test_the_readme_samples_the_shipped_generator():
     names: dict = {}
-    exec(compile(shown("generator.sample"), "README.md", "exec"), names)
-    assert names["muap"].shape == (2, 10, 32, 96)
-    assert np.isfinite(np.asarray(names["muap"])).all()
+    exec(compile(shown("surrogate.load"), "README.md", "exec"), names)
+    shapes = {"muap": (2,), "drawn": (1, 5), "moved": (1,), "way": (1, 9)}
+    for name, batch in shapes.items():
+        assert names[name].shape == (*batch, 10, 32, 96)
+        assert np.isfinite(names[name]).all()
+    assert names["elsewhere"].shape == (1, 2, 96)
 
 
 def test_the_readme_s_corpus_settings_can_be_used(tmp_path):

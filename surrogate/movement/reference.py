@@ -5,6 +5,7 @@ some hundred times slower.
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from numerical.anatomy.forearm import ForearmResolution, forearm, mesh
+from numerical.corpus.stored_unit import with_expected_scatter
 from numerical.electrodes import ArraySettings, electrode_array
 from numerical.fibres import layout, place_fibres
 from numerical.lead_field import lead_field
@@ -30,6 +32,9 @@ class NumericalReference:
 
     Depth is met by moving a unit's fibres together towards or away from the axis. A unit is recognised
     by its `fibre_centre`, which no movement changes.
+
+    scatter: of end-plates and fibre ends, expected as in the corpora that generators learn from, or drawn for
+    every fibre.
     """
 
     def __init__(
@@ -41,9 +46,10 @@ class NumericalReference:
         conditions: Conditions,
         seed: int,
         resolution: ForearmResolution | None = None,
+        scatter: Literal["expected", "drawn"] = "expected",
     ):
         self.geometry, self.conditions = geometry, conditions
-        self.units, self.array, self.seed = units, array, seed
+        self.units, self.array, self.seed, self.scatter = units, array, seed, scatter
         self.limb = forearm(subject.forearm)
         self.field = lead_field(
             mesh(self.limb, resolution),
@@ -63,18 +69,17 @@ class NumericalReference:
     def _simulate(self, values: dict[str, float]) -> Float[Tensor, "electrode time"]:
         unit = int(np.abs(self.units.conditions["fibre_centre"] - values["fibre_centre"]).argmin())
         x, y = self._at_depth(*self.units.fibres[unit], values["depth"])
-        fibres = place_fibres(
-            len(x),
-            fibre_centre=values["fibre_centre"],
-            fibre_length=values["fibre_length"],
-            innervation_zone=values["innervation_zone"],
-            end_plate_spread=values["end_plate_spread"],
-            fibre_end_spread=values["fibre_end_spread"],
-            rng=np.random.default_rng([self.seed, unit]),
-        )
         times = np.arange(self.geometry.samples) / self.geometry.sampling_rate
         along = unit_field(self.field, x, y).along_mean_fibre(self.array.centre)
-        return muap(along, fibres, values["conduction_velocity"], times)
+        lying = {n: values[n] for n in ("fibre_centre", "end_plate_spread", "fibre_end_spread")}
+        draw = {n: values[n] for n in ("fibre_length", "innervation_zone")}
+        velocity = values["conduction_velocity"]
+        if self.scatter == "drawn":
+            fibres = place_fibres(len(x), **lying, **draw, rng=np.random.default_rng([self.seed, unit]))
+            return muap(along, fibres, velocity, times)
+        mean = torch.einsum("c,cpe->pe", along.coefficients.mean(0), along.field)
+        expected = with_expected_scatter(mean, along.positions, number_of_fibres=len(x), **lying)
+        return expected.muap(times, conduction_velocity=velocity, **draw)
 
     def _at_depth(self, x: Array, y: Array, depth: float) -> tuple[Array, Array]:
         """Return places in the disc of fibres whose centre moved to a depth [m] below the skin."""
