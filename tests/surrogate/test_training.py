@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lightning.fabric import Fabric
+from safetensors.torch import load_file
 
 import surrogate
 from surrogate import losses
@@ -147,3 +150,38 @@ def test_script_trains_a_generator_that_loads_and_goes_on_where_it_was(corpus_pa
     assert refused.returncode == 2
     assert refused.stderr.splitlines()[-1].startswith("train: ")
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_process_killed_at_a_random_moment_and_started_again_ends_with_the_same_weights(
+    corpus_path, tmp_path
+):
+    def command(folder):
+        steps = ("--regression.steps", "30", "--adversarial.steps", "200", "--adversarial.batch-size", "4")
+        small = ("--generator.components", "4", "--generator.width", "16", "--generator.centres", "8")
+        return [
+            *(sys.executable, "scripts/train.py", "--corpus", str(corpus_path), "--output", str(folder)),
+            *("--accelerator", "cpu", "--wandb", "disabled", "--save-every", "7", "lead-field"),
+            *(*steps, *small, "--evaluate-every", "50"),
+        ]
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command(whole), cwd=ROOT, check=True, capture_output=True)
+    rng = np.random.default_rng()
+    kills = 0
+    while not (killed / "generator.json").exists():
+        running = subprocess.Popen(
+            command(killed), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        # After the first save, so that every start goes some way; at last it is let finish.
+        while kills < 3 and running.poll() is None and not (killed / RUN).exists():
+            time.sleep(0.05)
+        try:
+            running.wait(None if kills == 3 else 12 + 4 * rng.random())
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+            kills += 1
+    one, other = (load_file(folder / RUN) for folder in (whole, killed))
+    assert kills
+    assert same(one, other)
