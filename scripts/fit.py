@@ -10,7 +10,6 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib.metadata import version
@@ -22,7 +21,6 @@ import torch
 import tyro
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from scipy.signal import resample_poly
 
@@ -32,9 +30,10 @@ from numerical.results import open_results
 from surrogate.checkpoint import replace_file
 from surrogate.data import read_corpus
 from surrogate.evaluation import require_match
-from surrogate.fitting import Fit, FitSettings, Report, checked_muap, fit, pictures
+from surrogate.fitting import Fit, FitSettings, checked_muap, fit, pictures
 from surrogate.fitting.recovery import Recovery, fractions, held_out_samples, recover, scores
 from surrogate.generators import ArrayGeometry, Generator
+from surrogate.stage_progress import stage_progress
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def main(options: Options) -> None:
     recorded = checked_muap(
         read_muaps(options.muaps, generator.geometry, options.sampling_rate), generator.geometry
     )
-    with progress() as report:
+    with stage_progress(Console(stderr=True).print) as report:
         start = time.perf_counter()
         found = fit(
             generator, recorded, known_conditions(options.known), options.settings, options.seed, report
@@ -122,7 +121,7 @@ def study(options: Options, generator: Generator) -> None:
         "noise_db": options.noise_db, "samples": samples.tolist(),
     }  # fmt: skip
     for conductor in options.conductor:
-        with progress() as report:
+        with stage_progress(Console(stderr=True).print) as report:
             start = time.perf_counter()
             recovery = recover(
                 generator,
@@ -334,24 +333,6 @@ def write_table(path: Path, rows: Iterator[dict[str, object]]) -> None:
 
 def write_json(path: Path, content: dict[str, object]) -> None:
     replace_file(path, (json.dumps(content, indent=1) + "\n").encode())
-
-
-@contextmanager
-def progress() -> Iterator[Report]:
-    """Give a function that shows each stage: a bar on a terminal, a line elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks: dict[str, int] = {}
-
-        def report(stage: str, done: float) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=1.0)
-                if not console.is_terminal:
-                    console.print(stage)
-            bars.update(tasks[stage], completed=done)
-
-        yield report
 
 
 if __name__ == "__main__":

@@ -6,21 +6,18 @@ DIR/emg.png is a picture of it, DIR/summary.json says what was done in numbers.
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from surrogate import plots
 from surrogate.movement.activation import read_activations
-from surrogate.movement.simulation import Report, SimulationSettings, simulate
+from surrogate.movement.simulation import SimulationSettings, simulate
 from surrogate.movement.trajectory import read_trajectory
 from surrogate.recording import check_destination, write_recording
+from surrogate.stage_progress import stage_progress
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def main(options: Options) -> None:
     check_destination(options.output)
     trajectory = read_trajectory(options.trajectory, options.units)
     activation = read_activations(options.activations) if options.activations else None
-    with progress() as report:
+    with stage_progress(logging.info) as report:
         recording = simulate(
             trajectory,
             options.checkpoint,
@@ -73,24 +70,6 @@ def main(options: Options) -> None:
         f"wrote {directory}: {sizes['channel']} channels, {sizes['time']} samples, "
         f"{sizes['motor_unit']} motor units, {sizes['discharge']} discharges"
     )
-
-
-@contextmanager
-def progress() -> Iterator[Report]:
-    """Give a function that shows each stage: a bar on a terminal, a line elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks: dict[str, int] = {}
-
-        def report(stage: str, done: float) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=1.0)
-                if not console.is_terminal:
-                    logging.info(stage)
-            bars.update(tasks[stage], completed=done)
-
-        yield report
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from numerical.corpus import CorpusSettings, open_corpus, stored_conductors
 from numerical.corpus.sampling import SPLITS, splits
 from numerical.electrodes import row_positions
 from surrogate.generators import ArrayGeometry
-from surrogate.generators.features import muscle_conductivity, nearest_column
+from surrogate.generators.features import muscle_conductivity, turned
 from surrogate.generators.mean_source import derivative_fit
 
 EVEN_SPACING = 2e-3  # m, at which lead fields are differentiated along the limb
@@ -284,8 +284,8 @@ def principal_components(
     sketch = torch.randn(width, len(fields), generator=generator) @ fields
     for _ in range(3):
         sketch = torch.linalg.qr(((sketch @ fields.T) @ fields).T)[0].T
-    _, _, turned = torch.linalg.svd(fields @ sketch.T, full_matrices=False)
-    return (turned @ sketch)[:rank].contiguous()
+    _, _, axes = torch.linalg.svd(fields @ sketch.T, full_matrices=False)
+    return (axes @ sketch)[:rank].contiguous()
 
 
 def slope_fit(
@@ -316,14 +316,10 @@ def _lead_fields(
 ) -> Iterator[tuple[Int[Tensor, " unit"], Float[Tensor, "unit size"]]]:
     """Yield, conductor by conductor, phi' root, columns turned to the unit, phi' as B-spline weights."""
     fit = root @ slope_fit(corpus.dataset["position"].values, nodes)
-    columns = corpus.geometry.columns
     angle = conditions[:, corpus.names.index("angle")]
-    turn = nearest_column(angle, columns)[0]
     conductor = corpus.conductor[units]
     for one in conductor.unique():
         members = torch.nonzero(conductor == one).flatten()
         mean = corpus.dataset["lead_field"].isel(motor_unit=units[members].numpy(), component=0)
         field = torch.from_numpy(np.asarray(mean, np.float32)) @ fit.T
-        place = (torch.arange(columns) + turn[members, None]) % columns
-        field = torch.gather(field, 2, place[:, None, :, None].expand(field.shape))
-        yield members, rearrange(field, "u r c n -> u (r c n)")
+        yield members, rearrange(turned(field, angle[members]), "u r c n -> u (r c n)")

@@ -100,6 +100,7 @@ class RegressionStage:
         descend(state, self.fabric, self.name, loss, falling)
         if done + 1 == len(self.steps):
             self._regress()
+            state.lowest_error = math.inf  # what goes on is the regression, whatever the error before it
         state.average.load_state_dict(state.generator.state_dict())
         return {"evidence_loss": float(loss.detach())}
 
@@ -115,9 +116,6 @@ class RegressionStage:
             regression.log_length.copy_(self.generator.regression.log_length)
             regression.log_noise.copy_(self.generator.regression.log_noise)
             regression.fit(self.features[chosen], self.values[chosen], self.scale, random(0))
-        else:
-            # Whatever the lengths before it, the regression through all units is what goes on.
-            self.state.lowest_error = math.inf
         found, true = regression(self.features[self.held]), self.values[self.held]
         errors = losses.lead_field_error(found[:, :-1], found[:, -1], true[:, :-1], true[:, -1])
         return float(errors.mean())

@@ -30,7 +30,7 @@ def generator(
 
     Args:
         checkpoint: Name in checkpoints/ or path of a generator.
-        batch: MUAPs generated together.
+        batch: MUAPs asked for together.
         batches: Batches per measurement.
         repeats: Measurements whose median is reported.
     """

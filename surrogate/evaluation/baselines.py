@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from surrogate.conditions import Conditions
 from surrogate.data import Corpus, MuapCache, principal_components
 from surrogate.evaluation.measures import MUAP
-from surrogate.generators.features import Features, nearest_column
+from surrogate.generators.features import Features, turned, turned_back
 from surrogate.generators.lead_field import SOURCE_CONDITIONS, ResidualBlock
 
 SAMPLES = 4096  # of the training split at most, of which the mean and the components are taken
@@ -62,21 +62,6 @@ def nearest_sample(conditions: Conditions, corpus: Corpus, samples: Int[Tensor, 
         return corpus.muap(samples[nearest])
 
     return decode
-
-
-def turned(muap: MUAP, angle: Float[Tensor, " batch"]) -> MUAP:
-    """Return MUAPs with their columns counted from the one nearest to the unit's angle [rad]."""
-    return _rolled(muap, nearest_column(angle, muap.shape[2])[0])
-
-
-def turned_back(muap: MUAP, angle: Float[Tensor, " batch"]) -> MUAP:
-    """Return MUAPs with their columns counted from the array's first: the inverse of `turned`."""
-    return _rolled(muap, -nearest_column(angle, muap.shape[2])[0])
-
-
-def _rolled(muap: MUAP, columns: Int[Tensor, " batch"]) -> MUAP:
-    place = (torch.arange(muap.shape[2], device=muap.device) + columns[:, None]) % muap.shape[2]
-    return torch.gather(muap, 2, place[:, None, :, None].expand(muap.shape))
 
 
 class MuapComponents(NamedTuple):

@@ -10,13 +10,14 @@ from scipy.stats import ks_2samp
 from torch import Tensor
 
 from surrogate.data import Corpus
-from surrogate.evaluation.baselines import muaps_of, turned
+from surrogate.evaluation.baselines import muaps_of
 from surrogate.evaluation.features import DESCRIBED, described, settling
 from surrogate.evaluation.measures import MUAP
 from surrogate.evaluation.scores import BATCH, decoded
 from surrogate.evaluation.sweeps import some_units
 from surrogate.evaluation.two_samples import FEWEST, Accuracy, compared, coverage, two_sample_tests
 from surrogate.generators import Generator
+from surrogate.generators.features import turned
 
 SETTLED = 0.01  # of the largest value, below which a MUAP of the corpus has settled
 STILL = 0.02  # and below which one that is generated for the same conditions must be

@@ -12,7 +12,8 @@ from surrogate.conditions import Conditions
 from surrogate.evaluation.pictures import titled
 from surrogate.fitting.fit import Fit
 from surrogate.fitting.recovery import ALSO, TOLERANCES, Recovery
-from surrogate.fitting.search import loudest_angle, turned
+from surrogate.fitting.search import loudest_angle
+from surrogate.generators.features import turned
 from surrogate.plots import COLOURS, DPI, LARGE, SMALL, WIDTH
 
 RECORDED, FITTED = COLOURS[6], COLOURS[1]

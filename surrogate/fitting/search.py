@@ -8,7 +8,7 @@ from numerical.conditions import CONDITIONS
 from surrogate.conditions import TURN
 from surrogate.fitting.unknowns import Unknowns
 from surrogate.generators import Generator
-from surrogate.generators.features import nearest_column
+from surrogate.generators.features import turned
 
 CHUNK = 128  # MUAPs decoded at a time
 ASIDE = (0.0, 0.5, -0.5)  # columns that one restart after another begins aside of the loudest
@@ -69,13 +69,6 @@ def loudest_angle(muap: MUAP) -> Float[Tensor, " unit"]:
     weight = (energy - energy.median(dim=1, keepdim=True).values).clamp(min=0).square()
     angle = TURN / muap.shape[2] * torch.arange(muap.shape[2], device=muap.device)
     return torch.atan2((weight * angle.sin()).sum(1), (weight * angle.cos()).sum(1))
-
-
-def turned(muap: MUAP, angle: Float[Tensor, " unit"]) -> MUAP:
-    """Return MUAPs with the column nearest to an angle [rad] first."""
-    columns = muap.shape[2]
-    order = torch.arange(columns, device=muap.device) + nearest_column(angle, columns)[0][:, None]
-    return torch.gather(muap, 2, (order % columns)[:, None, :, None].expand(muap.shape))
 
 
 def _of_one_limb(

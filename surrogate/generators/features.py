@@ -36,6 +36,28 @@ def nearest_column(
     return nearest.long() % columns, place - nearest
 
 
+def turned(
+    grid: Float[Tensor, "batch row column n"], angle: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch row column n"]:
+    """Return a grid with the column nearest to an angle [rad] first."""
+    return _rolled(grid, nearest_column(angle, grid.shape[2])[0])
+
+
+def turned_back(
+    grid: Float[Tensor, "batch row column n"], angle: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch row column n"]:
+    """Return a grid with its columns counted from the array's first: the inverse of `turned`."""
+    return _rolled(grid, -nearest_column(angle, grid.shape[2])[0])
+
+
+def _rolled(grid: Tensor, first: Int[Tensor, " batch"]) -> Tensor:
+    batch, rows, columns, _ = grid.shape
+    chosen = (torch.arange(columns, device=grid.device) + first[:, None]) % columns
+    start = columns * torch.arange(batch * rows, device=grid.device).view(batch, rows, 1)
+    # Whole rows of n numbers are copied: several times faster than by element.
+    return grid.flatten(0, 2).index_select(0, (start + chosen[:, None]).flatten()).view(grid.shape)
+
+
 def planar_transfer(values: Mapping[str, Float[Tensor, " batch"]]) -> Float[Tensor, "batch wave"]:
     """Return the log of the potential that waves from the unit's depth keep at the skin.
 

@@ -14,7 +14,7 @@ import math
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.functional import silu
@@ -22,7 +22,7 @@ from torch.nn.functional import silu
 from numerical.action_potential import source_strength
 from surrogate.conditions import Conditions
 from surrogate.generators import ArrayGeometry, Generator
-from surrogate.generators.features import Features, muscle_conductivity, nearest_column
+from surrogate.generators.features import Features, muscle_conductivity, turned, turned_back
 from surrogate.generators.kernel_regression import KernelRegression
 from surrogate.generators.mean_source import mean_source, node_positions
 
@@ -145,12 +145,6 @@ class LeadFieldGenerator(Generator):
             cells=self.settings.cells,
         )
 
-    def _columns(self, conditions: Float[Tensor, "batch condition"]) -> Int[Tensor, "batch column"]:
-        """Return which column, counted from the unit, each electrode column is."""
-        columns = self.geometry.columns
-        nearest = nearest_column(self.conditions.select(conditions, "angle"), columns)[0]
-        return (torch.arange(columns, device=nearest.device) - nearest[:, None]) % columns
-
     def _decode(self, latent: Tensor | None, conditions: Tensor, source: Tensor) -> Tensor:
         rows, columns, _ = self.geometry.shape
         weights, log_norm = self.components(self.features(conditions), latent)
@@ -159,7 +153,7 @@ class LeadFieldGenerator(Generator):
         strength = strength / muscle_conductivity(conditions, self.conditions.names)
         weights = weights * (log_norm.exp() * strength)[:, None]
         field = rearrange(weights @ self.basis, "b (r c n) -> b r c n", r=rows, c=columns)
-        field = turned(field, self._columns(conditions))
+        field = turned_back(field, self.conditions.select(conditions, "angle"))
         return (field.flatten(1, 2) @ source).unflatten(1, (rows, columns))
 
     def decode(
@@ -181,7 +175,8 @@ class LeadFieldGenerator(Generator):
         expected = self._decode(None, conditions, source)
         scale = expected.square().mean((1, 2, 3), keepdim=True).sqrt()
         rest = (muap - expected) / scale
-        field = turned(rest, self._columns(conditions).argsort(1)).flatten(1, 2) @ source.mT
+        rest = turned(rest, self.conditions.select(conditions, "angle"))
+        field = rest.flatten(1, 2) @ source.mT
         seen = (field.flatten(1) @ self.basis.T) * self.component_scale
         size = seen.norm(dim=1, keepdim=True) + 1e-12
         direction = seen / size * math.sqrt(self.settings.components)
@@ -189,16 +184,6 @@ class LeadFieldGenerator(Generator):
         inputs = torch.cat([direction, strength, self.features(conditions)], dim=1)
         mean, log_variance = self.encoder(inputs).chunk(2, dim=1)
         return mean, log_variance.clamp(-10, 4)
-
-
-def turned(
-    grid: Float[Tensor, "batch row column n"], columns: Int[Tensor, "batch column"]
-) -> Float[Tensor, "batch row column n"]:
-    """Return the given columns of a grid, in their order."""
-    batch, rows, count, _ = grid.shape
-    first = count * torch.arange(batch * rows, device=grid.device).view(batch, rows, 1)
-    places = first + columns[:, None]
-    return grid.flatten(0, 2).index_select(0, places.flatten()).view(grid.shape)
 
 
 def regressed(
