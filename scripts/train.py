@@ -52,6 +52,8 @@ class Options:
     """Where to log: a folder, the service, or nowhere."""
     save_every: int = 500
     """Steps between saves of the run."""
+    score_samples: int | None = None
+    """Held-out MUAPs of each split that the scores on the card come from; all of them by default."""
 
 
 def main(options: Options) -> None:
@@ -88,7 +90,7 @@ def main(options: Options) -> None:
     # Scores are those of the generator that will be loaded, rounded weights and all.
     generator = checkpoint.load(path)
     held_out = held_out_splits(corpus)
-    scores = evaluate(generator, corpus, held_out, training=corpus)
+    scores = evaluate(generator, corpus, held_out, training=corpus, limit=options.score_samples)
     scores["muaps_per_second"] = round(muaps_per_second(generator, corpus))
     print(f"wrote {checkpoint.save(state.average, path, provenance, scores)}")
     for split in held_out:

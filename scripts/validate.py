@@ -50,6 +50,7 @@ from surrogate.movement.trajectory import read_trajectory
 
 app = SubcommandApp()
 Checks = dict[str, Callable[[], report.Check]]
+WHOLE = 100  # spread over depth that no motor unit has: the reference knows whole units
 KEYS = {"radii_mm", "conductivity", "depth_mm", "angle_deg", "z_mm"}
 
 
@@ -142,9 +143,8 @@ def compare_emg(
         RESOLUTION,
         scatter=scatter,
     )
-    simulated = simulate(
-        movement, reference, muscles=[muscle], settings=settings, seed=seed, clip=clip
-    ).dataset
+    whole = settings.model_copy(update={"largest_part": WHOLE})
+    simulated = simulate(movement, reference, muscles=[muscle], settings=whole, seed=seed, clip=clip).dataset
     a, b = generated["emg"].values, simulated["emg"].values
     rms_a, rms_b = (np.sqrt((e**2).mean(1)) for e in (a, b))
     scores = {

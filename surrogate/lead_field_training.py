@@ -46,7 +46,7 @@ class AdversarialSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(default=1500, ge=0, description="batches to train on")
+    steps: int = Field(default=800, ge=0, description="batches to train on")
     batch_size: int = Field(default=32, gt=1, description="pairs of MUAPs per batch")
     learning_rate: float = Field(default=1e-4, gt=0, description="highest, after warming up")
     discriminator_learning_rate: float = Field(default=2e-4, gt=0, description="constant")

@@ -98,12 +98,13 @@ def evaluate(
     splits: Sequence[str] | None = None,
     training: Corpus | None = None,
     memory: float = 2e9,
+    limit: int | None = None,
 ) -> dict[str, dict]:
     """Return, for each split, the mean errors of MUAPs generated from their conditions alone.
 
     splits: names of splits, or `all`; those of `held_out_splits` if not given. training: the corpus
     whose training split the baselines come from; without it they are null. memory: bytes of MUAPs
-    held at a time.
+    held at a time. limit: samples of a split, drawn at random; all without it.
 
     Beside `nrmse`, `relative_l2` and `n` of the generator stand, of the same form, `encoded`: with
     the latent encoded from another draw of the same motor unit, where the corpus has one, and
@@ -122,7 +123,7 @@ def evaluate(
         baselines["nearest_sample"] = by_conditions(nearest, corpus.conditions)
     scores = {}
     for split in held_out_splits(corpus) if splits is None else splits:
-        samples = some_of(corpus, split)
+        samples = some_of(corpus, split, limit)
         cache, partner = MuapCache(corpus, memory), partners(corpus, samples)
         predictors = {
             "generator": by_conditions(expected_unit(generator), corpus.conditions),

@@ -2,6 +2,8 @@
 
 import abc
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -220,15 +222,24 @@ class Generator(nn.Module, abc.ABC):
                 muap = torch.einsum("erc,brct->bet", weights.to(muap), muap)
             return muap.to(table.device)
 
+        inferring = torch.is_inference_mode_enabled()  # which threads of their own do not know
+
+        def fill(whole: Tensor, some: Tensor, known: Tensor) -> None:
+            with torch.inference_mode(inferring), torch.no_grad():
+                whole.copy_(part(some, known))
+
         size = batch_size or self.batch_size()
-        batches = list(zip(latent.split(size), table.split(size), strict=True))
         if _wants_gradient(latent, table):
-            return torch.cat([part(*batch) for batch in batches])
+            return torch.cat(list(map(part, latent.split(size), table.split(size))))
         place = self.geometry.shape[:2] if weights is None else weights.shape[:1]
         muap = torch.empty(len(table), *place, self.geometry.samples, device=table.device)
-        with torch.no_grad():
-            for whole, batch in zip(muap.split(size), batches, strict=True):
-                whole.copy_(part(*batch))
+        batches = (muap.split(size), latent.split(size), table.split(size))
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        if threads == 1 or len(batches[0]) == 1:
+            list(map(fill, *batches))
+        else:  # a batch to a core: torch's own threads would meet after every operation
+            with ThreadPoolExecutor(threads, initializer=partial(torch.set_num_threads, 1)) as cores:
+                list(cores.map(fill, *batches))
         return muap
 
 

@@ -47,9 +47,9 @@ class LeadFieldSettings(BaseModel):
     angle_harmonics: int = Field(default=6, gt=0, description="sines and cosines of the angle")
     width: int = Field(default=128, gt=0, description="units of the hidden layers of networks")
     latent_size: int = Field(default=16, gt=0, description="numbers of the latent")
-    node_spacing: float = Field(default=3e-3, gt=0, description="m between nodes of the lead field")
+    node_spacing: float = Field(default=4e-3, gt=0, description="m between nodes of the lead field")
     reach: float = Field(default=0.15, gt=0, description="m from the array's middle plane to the last node")
-    cells: int = Field(default=80, gt=0, description="from the end-plate to the farthest fibre end")
+    cells: int = Field(default=72, gt=0, description="from the end-plate to the farthest fibre end")
 
 
 class ResidualBlock(nn.Module):

@@ -7,7 +7,7 @@ times 1 / sqrt(s), conduction velocity times 1 / s, fibre length times s.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from numerical.conditions import CONDITIONS
@@ -66,8 +66,12 @@ def within_range(values: Mapping[str, Array], trained: Conditions) -> dict[str, 
     }
 
 
-def range_notes(values: Mapping[str, Array], trained: Conditions) -> list[str]:
-    """Return one line for every condition that `within_range` holds; the first axis is the unit."""
+def range_notes(
+    values: Mapping[str, Float[Array, "part length"]],
+    trained: Conditions,
+    unit: Int[NDArray[np.int64], " part"],
+) -> list[str]:
+    """Return one line for every condition that `within_range` holds. unit: of which each is a part."""
     notes = []
     held = within_range(values, trained)
     for item in trained.items:
@@ -75,11 +79,11 @@ def range_notes(values: Mapping[str, Array], trained: Conditions) -> list[str]:
         # Beyond the seven digits in which ranges were stored.
         outside = excess > 1e-6 * np.abs(held[item.name])
         if np.any(outside):
-            unit = "" if item.unit == "1" else f" {item.unit}"
-            units = outside.reshape(len(excess), -1).any(axis=1)
+            symbol = "" if item.unit == "1" else f" {item.unit}"
+            units = np.unique(unit[outside.any(axis=1)])
             notes.append(
-                f"{item.name} of {units.sum()} of {np.size(units)} motor units held within the "
-                f"generator's {item.minimum:.4g} to {item.maximum:.4g}{unit}; "
-                f"the furthest is {excess.max():.2g}{unit} outside"
+                f"{item.name} of {len(units)} of {unit.max() + 1} motor units held within the "
+                f"generator's {item.minimum:.4g} to {item.maximum:.4g}{symbol}; "
+                f"the furthest is {excess.max():.2g}{symbol} outside"
             )
     return notes

@@ -26,6 +26,7 @@ from surrogate.movement.musculoskeletal import (
     muscle_kinematics,
     pose_arm,
 )
+from surrogate.movement.parts import LARGEST, Parts, parts_of
 from surrogate.movement.population import (
     MUSCLES,
     MotorUnits,
@@ -60,6 +61,12 @@ class SimulationSettings(BaseModel):
         gt=0,
         lt=1,
         description="largest error of a MUAP interpolated between fibre lengths, nRMSE",
+    )
+    largest_part: float = Field(
+        default=LARGEST,
+        gt=0,
+        le=100,
+        description="spread of fibres, over their depth, beyond which a MUAP is generated in parts",
     )
 
 
@@ -128,8 +135,10 @@ def simulate(
         active, length, relative, held = _muscle_states(activation, kinematics, chosen)
     with stages("motor units"):
         units = motor_units(settings.subject, chosen, seed)
+        parts = parts_of(forearm(settings.subject.forearm), units.fibres, ARRAY_CENTRE, settings.largest_part)
         extremes = np.stack([relative.min(axis=1), relative.max(axis=1)], axis=1)[units.muscle]
-        outside = range_notes(modulated(units.conditions, extremes), generator.conditions)
+        changing = parts.conditions(modulated(units.conditions, extremes))
+        outside = range_notes(changing, generator.conditions, parts.unit)
         units = replace(units, conditions=within_range(units.conditions, generator.conditions))
     with stages("discharges"):
         discharges = recruit(units, active, settings, seed)
@@ -137,10 +146,10 @@ def simulate(
         rate = generator.geometry.sampling_rate
         samples = round((len(pose.time) - 1) / settings.frame_rate_hz * rate)
         frame_times = pose.time - pose.time[0]
-        parts = contributions(
-            generator, units, discharges, frame_times, relative, samples, settings.tolerance
+        added = contributions(
+            generator, units, parts, discharges, frame_times, relative, samples, settings.tolerance
         )
-        emg, truths = _sum(parts, generator, len(chosen), samples, report)
+        emg, truths = _sum(added, generator, len(chosen), samples, report)
     notes = [*clipped, *notes, *held, *outside]
     thresholds = recruitment_thresholds(settings.subject.pool.motor_units, settings.recruitment)
     dataset = recording_dataset(
@@ -246,6 +255,7 @@ def recruit(
 def contributions(
     generator: Generator,
     units: MotorUnits,
+    parts: Parts,
     discharges: Discharges,
     frame_time: Float[Array, " frame"],
     relative_length: Float[Array, "muscle frame"],
@@ -268,17 +278,18 @@ def contributions(
             np.interp(when, frame_time, lengths),
             samples,
             tolerance,
+            parts.of(mine),
         )
 
 
 def _sum(
-    parts: Iterator[Contribution], generator: Generator, muscles: int, samples: int, report: Report
+    added: Iterator[Contribution], generator: Generator, muscles: int, samples: int, report: Report
 ) -> tuple[Float[NDArray[np.float32], "channel sample"], dict[str, np.ndarray]]:
     """Return the EMG [V], and each muscle's RMS, nodes and interpolation errors."""
     channels = generator.geometry.rows * generator.geometry.columns
     emg = np.zeros((samples, channels), np.float32)
     rms, nodes, errors = np.zeros((muscles, channels)), [], []
-    for muscle, part in enumerate(parts):
+    for muscle, part in enumerate(added):
         emg += part.emg
         rms[muscle] = np.sqrt(np.mean(np.square(part.emg), axis=0, dtype=float))
         nodes.append(part.nodes)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from surrogate.generators import Generator
 from surrogate.movement.modulation import modulated, within_range
+from surrogate.movement.parts import Parts
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -48,12 +49,14 @@ def muscle_emg(
     relative_length: Float[Array, " discharge"],
     samples: int,
     tolerance: float = TOLERANCE,
+    parts: Parts | None = None,
 ) -> Contribution:
     """Return the EMG of the motor units of one muscle, whose fibres change their length together.
 
     rest: conditions at the optimal fibre length by name, SI units. discharge_time: s from the first
     sample. relative_length: of the fibres at each discharge. samples: of the EMG, at the
-    generator's rate. tolerance: nRMSE of interpolation that no unit may exceed.
+    generator's rate. tolerance: nRMSE of interpolation that no unit may exceed. parts: of the
+    units, whose MUAPs are generated and added up; without them units are generated whole.
     A MUAP's sample 0 sits at its discharge, rounded to the nearest sample; overlapping discharges
     add; what reaches beyond the end is cut. Units that do not discharge cost nothing.
     Raises ValueError as `generator.sample` does, and for a discharge outside the recording.
@@ -73,8 +76,9 @@ def muscle_emg(
     if len(active):
         low, high = float(relative_length.min()), float(relative_length.max())
         for group in np.array_split(active, -(-len(active) // UNITS_AT_ONCE)):
-            part = {name: values[group] for name, values in rest.items()}
-            for place, lengths, muaps, worst in changing_muaps(generator, part, low, high, tolerance):
+            some = {name: values[group] for name, values in rest.items()}
+            cut = parts and parts.of(group)
+            for place, lengths, muaps, worst in changing_muaps(generator, some, low, high, tolerance, cut):
                 unit = group[place]
                 mine = discharge_unit == unit
                 weights = interpolation_weights(lengths, relative_length[mine])
@@ -89,6 +93,7 @@ def changing_muaps(
     low: float,
     high: float,
     tolerance: float = TOLERANCE,
+    parts: Parts | None = None,
 ) -> Iterator[tuple[int, Float[Array, " node"], Float[Single, "node time channel"], float]]:
     """Yield each unit's place in `rest`, its nodes in relative length, MUAPs there and nRMSE.
 
@@ -101,10 +106,14 @@ def changing_muaps(
     def generate(units: NDArray[np.intp], lengths: Array) -> Single:
         """Return MUAPs [V] of shape [unit, length, time, channel]."""
         changing = modulated({name: values[units] for name, values in rest.items()}, lengths)
-        table = within_range(changing, generator.conditions)
+        cut = parts and parts.of(units)
+        table = within_range(cut.conditions(changing) if cut else changing, generator.conditions)
         flat = {name: table[name].ravel() for name in generator.conditions.names}
-        muap = torch.as_tensor(generator.sample(flat)).flatten(1, 2).transpose(1, 2).contiguous()
-        return muap.numpy().reshape(len(units), len(lengths), *muap.shape[1:])
+        muap = torch.as_tensor(generator.sample(flat)).unflatten(0, (-1, len(lengths)))
+        if cut and len(cut) > len(units):
+            whole = torch.zeros(len(units), *muap.shape[1:], dtype=muap.dtype)
+            muap = whole.index_add_(0, torch.as_tensor(cut.unit), muap)
+        return muap.flatten(2, 3).transpose(2, 3).contiguous().numpy()
 
     pending = np.arange(len(next(iter(rest.values()))))
     if high - low < SAME_LENGTH:

@@ -71,13 +71,18 @@ def test_lengths_are_held_with_one_line_that_says_how_far_and_how_often():
     assert all(word in note for word in ("BRD", "0.50", "2 of 4 frames"))
 
 
+def at_one_length(table):
+    return {name: values[:, None] for name, values in table.items()}
+
+
 def test_units_are_held_within_the_generators_ranges_and_the_conductor_is_not(untrained):
     trained = untrained.conditions
     table = {
         name: np.array([0.5 * (i.minimum + i.maximum)] * 3)
         for name, i in zip(NAMES, trained.items, strict=True)
     }
-    assert range_notes(table, trained) == []
+    each = np.arange(3)
+    assert range_notes(at_one_length(table), trained, each) == []
     table["depth"] = np.array([0.01, 0.09, 0.01])
     table["angle"] = np.array([-1.0, 1.0, 9.0])
     table["fat_thickness"] = np.full(3, 0.019)
@@ -86,7 +91,11 @@ def test_units_are_held_within_the_generators_ranges_and_the_conductor_is_not(un
     np.testing.assert_allclose(held["depth"], [0.01, deepest, 0.01])
     np.testing.assert_array_equal(held["angle"], table["angle"])
     np.testing.assert_array_equal(held["fat_thickness"], table["fat_thickness"])
-    (note,) = range_notes(table, trained)
+    (note,) = range_notes(at_one_length(table), trained, each)
     assert "depth of 1 of 3" in note
+    # Two parts of one motor unit, both too deep, are one unit that is held.
+    table["depth"] = np.array([0.01, 0.09, 0.09])
+    (note,) = range_notes(at_one_length(table), trained, np.array([0, 1, 1]))
+    assert "depth of 1 of 2" in note
     with pytest.raises(ValueError, match="fat_thickness"):
         untrained.sample(held)

@@ -4,9 +4,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numerical.anatomy.forearm import ARRAY_CENTRE, forearm
 from numerical.emg import sum_discharges
 from numerical.motor_units import PoolSettings
 from surrogate.movement.modulation import modulated, within_range
+from surrogate.movement.parts import parts_of
 from surrogate.movement.population import Subject, motor_units
 from surrogate.movement.synthesis import (
     MOST_NODES,
@@ -89,6 +91,22 @@ def test_units_add(untrained, rest):
         part = muscle_emg(untrained, rest, time[mine], unit[mine], length[mine], SAMPLES, fine)
         parts = parts + part.emg
     assert np.sqrt(np.mean((parts - whole) ** 2)) < 0.01 * np.sqrt(np.mean(whole**2))
+
+
+def test_a_unit_in_parts_has_the_sum_of_their_muaps(untrained):
+    units = motor_units(Subject(pool=PoolSettings(motor_units=5)), ("FCR",), seed=0)
+    parts = parts_of(forearm(), units.fibres, ARRAY_CENTRE, 0.05)
+    cut = int(np.bincount(parts.unit).argmax())
+    found = muscle_emg(
+        untrained, units.conditions, np.array([0.1]), np.array([cut]), np.array([0.9]), SAMPLES, parts=parts
+    )
+    mine = parts.of(np.array([cut]))
+    assert len(mine) > 2
+    own = {n: v[[cut]] for n, v in units.conditions.items()}
+    table = within_range(mine.conditions(modulated(own, np.array([0.9]))), untrained.conditions)
+    muap = untrained.sample({n: v[:, 0] for n, v in table.items()}).sum(0).reshape(320, -1).T
+    start = round(0.1 * RATE)
+    assert_close(found.emg[start : start + 96], muap)
 
 
 class Louder:
