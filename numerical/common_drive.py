@@ -9,6 +9,7 @@ shared part alone sets how steady the force is but at the lowest forces (Diderik
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,6 +22,7 @@ from scipy.signal import butter, sosfilt
 Array = NDArray[np.float64]
 
 FILTER_ORDER = 2
+FRAMES_AHEAD = 64  # drawn and filtered at once at least, for the sake of short steps
 SETTLING = 6.0  # over the bandwidth [Hz], s; a filter of this order then recalls under 1e-5
 
 
@@ -81,23 +83,55 @@ def fluctuating_excitation(
 
     Raises ValueError if excitation is not within 0 ... 1, or frame_rate too low, or n_units not positive.
     """
-    excitation = np.asarray(excitation, dtype=np.float64)
-    if excitation.ndim != 1 or not excitation.size or not ((excitation >= 0) & (excitation <= 1)).all():
-        raise ValueError(
-            f"excitation has shape {excitation.shape}; it must be [frame], not empty, each of 0 to 1"
-        )
     if n_units < 1:
         raise ValueError(f"n_units is {n_units}; it must be at least 1")
-    common_stream, beta_stream, *own_streams = rng.spawn(2 + n_units)
-    common = _band(settings.common_variation, 0.0, settings.common_cutoff, frame_rate)
-    beta = _band(settings.beta_variation, settings.beta_low, settings.beta_high, frame_rate)
-    own = _band(settings.own_variation, 0.0, settings.own_cutoff, frame_rate)
-    frames = excitation.size
-    shared = 1 + _noise(common, frames, common_stream) + _noise(beta, frames, beta_stream)
-    of_units = np.empty((n_units, frames))
-    for row, stream in zip(of_units, own_streams, strict=True):
-        np.clip(excitation * (shared + _noise(own, frames, stream)), 0.0, 1.0, out=row)
-    return of_units
+    excitation = np.asarray(excitation, dtype=np.float64)
+    return Fluctuations(frame_rate, [n_units], settings, [rng]).step(excitation[None])
+
+
+class Fluctuations:
+    """The fluctuations of muscles between two calls: `fluctuating_excitation` in as many steps as wanted.
+
+    Each step goes on where the last one ended, so that excitations are the same, to the bit, however the
+    frames are divided into steps and whichever muscles are there.
+
+    frame_rate: Hz. units: how many each muscle has. rngs: for each muscle, as for `fluctuating_excitation`.
+    Raises ValueError if frame_rate is too low.
+    """
+
+    def __init__(
+        self,
+        frame_rate: float,
+        units: Sequence[int],
+        settings: DriveSettings,
+        rngs: Sequence[np.random.Generator],
+    ) -> None:
+        self._muscle = np.repeat(np.arange(len(units)), units)
+        streams = [rng.spawn(2 + count) for count, rng in zip(units, rngs, strict=True)]
+        common = _band(settings.common_variation, 0.0, settings.common_cutoff, frame_rate)
+        beta = _band(settings.beta_variation, settings.beta_low, settings.beta_high, frame_rate)
+        own = _band(settings.own_variation, 0.0, settings.own_cutoff, frame_rate)
+        self._common = _Noise(common, [of_muscle[0] for of_muscle in streams])
+        self._beta = _Noise(beta, [of_muscle[1] for of_muscle in streams])
+        self._own = _Noise(own, [stream for of_muscle in streams for stream in of_muscle[2:]])
+
+    def step(self, excitation: ArrayLike) -> Float[Array, "unit frame"]:
+        """Return the excitation of every unit [1] in the frames that follow those of the step before.
+
+        excitation: of the muscles, 0 ... 1, shape [muscle, frame]. The muscles' units follow one another.
+
+        Raises ValueError if excitation is not within 0 ... 1.
+        """
+        excitation = np.asarray(excitation, dtype=np.float64)
+        if excitation.ndim != 2 or not excitation.size or not ((excitation >= 0) & (excitation <= 1)).all():
+            raise ValueError(
+                f"excitation has shape {excitation.shape[1:]} for each muscle; it must be [frame], not "
+                "empty, each of 0 to 1"
+            )
+        frames = excitation.shape[1]
+        shared = 1 + self._common.step(frames) + self._beta.step(frames)
+        of_units = excitation[self._muscle] * (shared[self._muscle] + self._own.step(frames))
+        return np.clip(of_units, 0.0, 1.0, out=of_units)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,9 +168,29 @@ def _band(deviation: float, low: float, high: float, frame_rate: float) -> _Band
     return _Band(sections, settling)
 
 
-def _noise(spectrum: _Band | None, frames: int, rng: np.random.Generator) -> Float[Array, " frame"]:
-    """Return normal noise of mean zero with a spectrum, settled at the first frame; None is silence."""
-    if spectrum is None:
-        return np.zeros(frames)
-    white = rng.standard_normal(spectrum.settling + frames)
-    return sosfilt(spectrum.sections, white)[spectrum.settling :]
+class _Noise:
+    """Normal noise of mean zero with a spectrum, settled at the first frame, a row for every stream.
+
+    spectrum: None is silence.
+    """
+
+    def __init__(self, spectrum: _Band | None, streams: list[np.random.Generator]) -> None:
+        self._spectrum, self._streams = spectrum, streams
+        self._ahead = np.zeros((len(streams), 0))
+        if spectrum is not None:
+            self._state = np.zeros((len(spectrum.sections), len(streams), 2))
+            self.step(spectrum.settling)
+
+    def step(self, frames: int) -> Float[Array, "stream frame"]:
+        """Return the noise of the frames that follow those of the step before."""
+        if self._spectrum is None:
+            return np.zeros((len(self._streams), frames))
+        missing = frames - self._ahead.shape[1]
+        if missing > 0:
+            white = np.empty((len(self._streams), max(missing, FRAMES_AHEAD)))
+            for row, stream in zip(white, self._streams, strict=True):
+                stream.standard_normal(out=row)
+            more, self._state = sosfilt(self._spectrum.sections, white, zi=self._state)
+            self._ahead = np.concatenate([self._ahead, more], axis=1)
+        noise, self._ahead = self._ahead[:, :frames], self._ahead[:, frames:]
+        return noise

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -261,37 +261,47 @@ def conduction_velocities(diameter: Scalars, settings: FibreSettings) -> Scalars
     return settings.velocity + settings.velocity_slope * (diameter - settings.reference_diameter)
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where a unit's fibres lie in the array's middle plane, as the generators know it.
+@dataclass(frozen=True, eq=False)
+class Layout(Generic[Scalars]):
+    """Where a unit's fibres lie in the array's middle plane, as the generators know it; numbers, or [unit].
 
     depth: of their centre below the skin [m]; angle: of the centre [rad]; spreads: standard deviations of
     the fibres about the centre, away from and around the axis [m]; correlation of the two offsets.
     """
 
-    depth: float
-    angle: float
-    fibre_spread_radial: float
-    fibre_spread_tangential: float
-    fibre_correlation: float
+    depth: Scalars
+    angle: Scalars
+    fibre_spread_radial: Scalars
+    fibre_spread_tangential: Scalars
+    fibre_correlation: Scalars
 
 
-def layout(limb: Limb, x: Array, y: Array, z: float) -> Layout:
+def layout(limb: Limb, x: Array, y: Array, z: float) -> Layout[float]:
     """Return the layout in the plane z [m] of fibres at places x, y of the disc."""
-    angle = float(np.arctan2(y.mean(), x.mean()))
-    places = limb.place(np.hypot(x, y), np.arctan2(y, x), np.full(len(x), z))[:, :2]
-    centre = places.mean(0)
-    outward = np.array([np.cos(angle), np.sin(angle)])
-    around = np.array([-outward[1], outward[0]])
-    radial, tangential = ((places - centre) @ direction for direction in (outward, around))
-    spread_radial, spread_tangential = radial.std(), tangential.std()
+    found = layouts(limb, x, y, np.zeros(len(x), np.int64), z)
+    return Layout(**{name: float(values[0]) for name, values in vars(found).items()})
+
+
+def layouts(
+    limb: Limb, x: Array, y: Array, unit: Int[NDArray[np.int64], " fibre"], z: float
+) -> Layout[Float[Array, " unit"]]:
+    """Return the layouts in the plane z [m] of units whose fibres lie at places x, y of the disc.
+
+    unit: of each fibre; each from 0 to the last has one.
+    """
+    number = np.bincount(unit)
+
+    def mean(values: Array) -> Float[Array, " unit"]:
+        return np.bincount(unit, values) / number
+
+    angle = np.arctan2(mean(y), mean(x))
+    px, py = limb.place(np.hypot(x, y), np.arctan2(y, x), np.full(len(x), z))[:, :2].T
+    cx, cy, cos, sin = mean(px), mean(py), np.cos(angle), np.sin(angle)
+    dx, dy = px - cx[unit], py - cy[unit]
+    radial, tangential = dx * cos[unit] + dy * sin[unit], dy * cos[unit] - dx * sin[unit]
+    spread_radial, spread_tangential = np.sqrt(mean(radial**2)), np.sqrt(mean(tangential**2))
     product = spread_radial * spread_tangential
-    correlation = (radial * tangential).mean() / product if product > 1e-12 else 0.0
-    depth = limb.skin_radius(np.array(angle), np.array(z)) - centre @ outward
-    return Layout(
-        float(depth),
-        angle % (2 * np.pi),
-        float(spread_radial),
-        float(spread_tangential),
-        float(correlation),
-    )
+    scattered = product > 1e-12
+    correlation = np.where(scattered, mean(radial * tangential) / np.where(scattered, product, 1), 0.0)
+    depth = limb.skin_radius(angle, np.full(len(angle), z)) - (cx * cos + cy * sin)
+    return Layout(depth, angle % (2 * np.pi), spread_radial, spread_tangential, correlation)

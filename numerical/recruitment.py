@@ -7,6 +7,7 @@ and the first to be recruited.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal, Self
 
 import numpy as np
@@ -15,6 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Array = NDArray[np.float64]
+
+LEAST_VARIABILITY = 1e-6  # intervals that vary less are taken as even: 0.1 us of 0.1 s
+FRAMES_AT_ONCE = 4096  # so that the rates of all units at all frames of a long recording need little memory
 
 
 class RecruitmentSettings(BaseModel):
@@ -153,28 +157,161 @@ def discharge_times(
     Raises ValueError if excitation is not within 0 ... 1 or not of n_units units, or frame_rate or
     n_units not positive.
     """
-    thresholds = recruitment_thresholds(n_units, settings)
     excitation = _checked_excitation(excitation, n_units)
-    if not 0 < frame_rate < math.inf:
-        raise ValueError(f"frame_rate is {frame_rate!r}; it must be positive and finite")
-    streams = rng.spawn(n_units)
-    edges = np.arange(excitation.shape[-1] + 1) / frame_rate
-    phase = np.zeros(edges.size)
-    trains = []
-    of_units = np.broadcast_to(excitation, (n_units, excitation.shape[-1]))
-    for threshold, its_excitation, stream in zip(thresholds, of_units, streams, strict=True):
-        if threshold > its_excitation.max():
-            trains.append(np.empty(0))
-            continue
-        rate = discharge_rates(its_excitation, [threshold], settings)[0]
-        np.cumsum(rate / frame_rate, out=phase[1:])
-        passed = _renewals(phase[-1], settings.inter_spike_variability, stream)
-        train = _refractory(np.interp(passed, phase, edges), settings.refractory_interval)
-        trains.append(train[train < edges[-1]])
-    time = np.concatenate(trains)
-    unit = np.repeat(np.arange(n_units), [train.size for train in trains])
-    order = np.argsort(time, kind="stable")
-    return time[order], unit[order]
+    neurons = MotorNeurons(frame_rate, [n_units], settings, [rng])
+    parts = range(0, excitation.shape[-1], FRAMES_AT_ONCE)
+    discharges = [neurons.step(excitation[..., start : start + FRAMES_AT_ONCE]) for start in parts]
+    time, unit = (np.concatenate(part) for part in zip(*discharges, strict=True))
+    return time, unit
+
+
+class MotorNeurons:
+    """The motor neurons of some muscles between two calls: `discharge_times` in as many steps as wanted.
+
+    Each step goes on where the last one ended, and every unit has a random stream of its own, so that
+    discharges are the same, to the bit, however frames are divided into steps and whichever muscles are
+    there.
+
+    frame_rate: Hz. units: how many each muscle has; the muscles' units follow one another. rngs: for each
+        muscle, as for `discharge_times`.
+    Raises ValueError if frame_rate or a number of units is not positive.
+    """
+
+    def __init__(
+        self,
+        frame_rate: float,
+        units: Sequence[int],
+        settings: RecruitmentSettings,
+        rngs: Sequence[np.random.Generator],
+    ) -> None:
+        self.thresholds = np.concatenate([recruitment_thresholds(count, settings) for count in units])
+        if not 0 < frame_rate < math.inf:
+            raise ValueError(f"frame_rate is {frame_rate!r}; it must be positive and finite")
+        self.frame_rate, self.settings = frame_rate, settings
+        self._frame = 0
+        streams = [stream for count, rng in zip(units, rngs, strict=True) for stream in rng.spawn(count)]
+        self._phase = np.zeros(len(streams))
+        self._renewals = [_Renewals(settings.inter_spike_variability, stream) for stream in streams]
+        self._next = np.array([renewals.due[0] for renewals in self._renewals])
+        self._count = np.zeros(len(streams), np.int64)  # of discharges so far
+        self._earliest = np.full(len(streams), -math.inf)  # s, as in _refractory
+        self._late = np.empty(0), np.empty(0, np.int64)
+
+    def step(
+        self, excitation: ArrayLike
+    ) -> tuple[Float[Array, " discharge"], Int[NDArray[np.int64], " discharge"]]:
+        """Return when [s] since the first step's start which unit discharges in some frames, sorted by time.
+
+        excitation: 0 ... 1, shape [frame] for all units or [unit, frame], of the frames that follow those
+            of the step before; a discharge that waits beyond them comes in the next step.
+
+        Raises ValueError if excitation is not within 0 ... 1 or not of as many units.
+        """
+        excitation = _checked_excitation(excitation, len(self.thresholds))
+        rate = discharge_rates(excitation, self.thresholds, self.settings)
+        edges = (self._frame + np.arange(rate.shape[1] + 1)) / self.frame_rate
+        phase = np.concatenate([self._phase[:, None], rate / self.frame_rate], axis=1).cumsum(axis=1)
+        unit, passed = self._passed(phase[:, -1])
+        time = np.concatenate([self._late[0], self._refractory(unit, _when(phase, edges, unit, passed))])
+        unit = np.concatenate([self._late[1], unit])
+        self._frame += rate.shape[1]
+        self._phase = phase[:, -1]
+        order = np.argsort(time, kind="stable")
+        time, unit = time[order], unit[order]
+        now = np.searchsorted(time, edges[-1])
+        self._late = time[now:], unit[now:]
+        return time[:now], unit[:now]
+
+    def _passed(self, end: Float[Array, " unit"]) -> tuple[NDArray[np.int64], Array]:
+        """Return units, ascending, and the phases at which they discharge before each one's end."""
+        active = np.flatnonzero(self._next < end)
+        passed = []
+        for unit, its_end in zip(active.tolist(), end[active].tolist(), strict=True):
+            renewals = self._renewals[unit]
+            passed.append(renewals.until(its_end))
+            self._next[unit] = renewals.due[0]
+        if not passed:
+            return np.empty(0, np.int64), np.empty(0)
+        return np.repeat(active, [len(phases) for phases in passed]), np.concatenate(passed)
+
+    def _refractory(self, unit: NDArray[np.int64], time: Array) -> Array:
+        """Return times [s] that are delayed where they follow another of their unit too soon.
+
+        With one refractory interval taken off for each of a unit's discharges before, a discharge may not
+        be earlier than the one before it.
+        """
+        if not unit.size:
+            return time
+        first = np.flatnonzero(np.diff(unit, prepend=-1))
+        counts = np.diff(first, append=unit.size)
+        active = unit[first]
+        nth = np.arange(unit.size) - np.repeat(first - self._count[active], counts)
+        waiting = nth * self.settings.refractory_interval
+        start = time - waiting
+        start[first] = np.maximum(start[first], self._earliest[active])
+        too_soon = (start[1:] < start[:-1]) & (unit[1:] == unit[:-1])
+        for late in np.unique(unit[1:][too_soon]):
+            its = slice(*np.searchsorted(unit, [late, late + 1]))
+            start[its] = np.maximum.accumulate(start[its])
+        self._count[active] += counts
+        self._earliest[active] = start[first + counts - 1]
+        return start + waiting
+
+
+class _Renewals:
+    """The phases at which a unit discharges, a random interval of mean one apart.
+
+    due: those not passed yet, increasing, at least one.
+    """
+
+    def __init__(self, variability: float, rng: np.random.Generator) -> None:
+        self._variability, self._rng = variability, rng
+        self._first = 1 - rng.random()  # in (0, 1]: no discharge without excitation
+        self._sum = 0.0  # of the intervals drawn
+        self.due = np.array([self._first])
+
+    def until(self, end: float) -> Array:
+        """Return the phases due before `end`, which are due no more."""
+        while self.due[-1] < end:
+            self._draw(end - self.due[-1])
+        passed = self.due.searchsorted(end)
+        phases, self.due = self.due[:passed], self.due[passed:]
+        return phases
+
+    def _draw(self, span: float) -> None:
+        """Draw intervals enough for a span of phase, but for eight standard deviations of their sum."""
+        count = math.ceil(span + 8 * self._variability * math.sqrt(span)) + 8
+        if self._variability > LEAST_VARIABILITY:
+            intervals = self._rng.gamma(self._variability**-2, self._variability**2, size=count)
+        else:
+            intervals = np.ones(count)
+        # One running sum from the first interval on, so that no bit depends on the steps.
+        sums = np.cumsum(np.concatenate([[self._sum], intervals]))[1:]
+        self._sum = sums[-1]
+        self.due = np.concatenate([self.due, self._first + sums])
+
+
+def _when(
+    phase: Float[Array, "unit edge"],
+    edges: Float[Array, " edge"],
+    unit: Int[NDArray[np.int64], " discharge"],
+    passed: Float[Array, " discharge"],
+) -> Float[Array, " discharge"]:
+    """Return the times [s] at which units' phases, linear between edges [s], pass some values.
+
+    All units at once: a phase is looked up in a row that rises from unit to unit; what adding the
+    units' offsets rounds away is put right by a look at the neighbours.
+    """
+    rows, columns = phase.shape
+    start, span = phase[:, 0], float((phase[:, -1] - phase[:, 0]).max()) + 1
+    lookup = (phase - start[:, None] + span * np.arange(rows)[:, None]).ravel()
+    place = np.searchsorted(lookup, passed - start[unit] + span * unit, side="right") - 1 - columns * unit
+    place = np.clip(place, 0, columns - 2)
+    place += (phase[unit, place + 1] <= passed) & (place < columns - 2)
+    place -= (phase[unit, place] > passed) & (place > 0)
+    low, high = phase[unit, place], phase[unit, place + 1]
+    slope = (edges[place + 1] - edges[place]) / (high - low)
+    return slope * (passed - low) + edges[place]
 
 
 def checked_discharges(
@@ -203,25 +340,6 @@ def checked_discharges(
     if unknown.any():
         raise ValueError(f"discharge_unit holds {unit[unknown][0]}; there are {n_units} units")
     return time, unit.astype(np.int64)
-
-
-def _renewals(end: float, variability: float, rng: np.random.Generator) -> Array:
-    """Return the phases up to `end` where a unit discharges, intervals of mean one between them."""
-    phase = 1 - rng.random()  # in (0, 1]: no discharge without excitation
-    # Enough intervals by eight standard deviations of their sum.
-    count = math.ceil(end + 8 * variability * math.sqrt(end)) + 8
-    if variability > 0:
-        intervals = rng.gamma(variability**-2, variability**2, size=count)
-    else:
-        intervals = np.ones(count)
-    phases = phase + np.concatenate([[0.0], np.cumsum(intervals)])
-    return phases[phases < end]
-
-
-def _refractory(time: Array, interval: float) -> Array:
-    """Return times [s] that are delayed where they follow another by less than the interval [s]."""
-    earliest = np.arange(time.size) * interval
-    return np.maximum.accumulate(time - earliest) + earliest
 
 
 def _checked_excitation(excitation: ArrayLike, units: int) -> Float[Array, "*unit frame"]:

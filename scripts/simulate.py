@@ -13,29 +13,52 @@ from typing import Annotated, Literal
 import tyro
 
 from surrogate import plots
-from surrogate.movement.activation import read_activations
-from surrogate.movement.simulation import SimulationSettings, simulate
-from surrogate.movement.trajectory import read_trajectory
+from surrogate.movement.activation_tables import read_activations, read_excitations, read_forces
+from surrogate.movement.muscle_activity import Given
+from surrogate.movement.poses import pose_trajectory
+from surrogate.movement.reading import read_trajectory
+from surrogate.movement.settings import SimulationSettings
+from surrogate.movement.simulation import simulate
+from surrogate.movement.torque import read_force, read_torques
+from surrogate.movement.trajectory import Trajectory
 from surrogate.recording import check_destination, write_recording
 from surrogate.stage_progress import stage_progress
 
 
 @dataclass(frozen=True)
 class Options:
-    """Simulate the surface EMG of a movement of the right arm."""
+    """Simulate the surface EMG of a movement of an arm."""
 
-    trajectory: tyro.conf.Positional[Path]
-    """Joint angles over time: .csv, or OpenSim .mot or .sto. Missing joints stay neutral."""
-    output: Path
+    trajectory: tyro.conf.Positional[Path | None] = None
+    """Joint angles over time: .csv, OpenSim .mot or .sto, .c3d, .npz, .npy, or a sequence of poses in .yaml.
+    Missing joints stay neutral."""
+    output: Path = Path("recording")
     """Folder for recording.zarr, emg.png and summary.json; a recording in it is replaced."""
+    poses: str | None = None
+    """Named poses instead of a file: `rest:0.5, fist:1@0.8, rest` holds rest for 0.5 s, closes the hand in
+    0.8 s, holds it for 1 s and opens it."""
     checkpoint: str = "forearm"
     """Generator: the name of a shipped one, or a path to its .safetensors or .json."""
     muscles: str | None = None
     """Muscles, separated by commas; all of the forearm's by default."""
     activations: Path | None = None
-    """CSV of muscle activations over time, instead of those that explain the movement."""
+    """Table of muscle activations over time, instead of those that explain the movement."""
+    excitations: Path | None = None
+    """Table of muscle excitations over time, 0 to 1 or in %%MVC, instead."""
+    forces: Path | None = None
+    """Table of muscle forces over time, in N or parts of the largest, instead."""
+    hand_force: Path | None = None
+    """Table of a force on the hand over time, columns fx, fy and fz in N."""
+    joint_torques: Path | None = None
+    """Table of torques that muscles exert besides over time, a column for each joint, N m."""
     units: Literal["degrees", "radians"] | None = None
     """Of the angles, whatever the file says."""
+    map: Path | None = None
+    """CSV (from, to, scale, offset) or YAML that says what the file's joints are called here."""
+    fill: float = 0.0
+    """Longest gap to interpolate, s; longer ones are refused."""
+    side: Literal["right", "left"] = "right"
+    """Which arm."""
     clip: bool = False
     """Hold joints at their limits, with a warning, instead of refusing angles beyond them."""
     seed: int = 0
@@ -47,15 +70,20 @@ class Options:
 
 def main(options: Options) -> None:
     check_destination(options.output)
-    trajectory = read_trajectory(options.trajectory, options.units)
-    activation = read_activations(options.activations) if options.activations else None
+    trajectory = movement(options)
+    for note in trajectory.notes:
+        logging.warning("warning: %s", note)
+    given = instead(options)
     with stage_progress(logging.info) as report:
         recording = simulate(
             trajectory,
             options.checkpoint,
             muscles=options.muscles.split(",") if options.muscles is not None else None,
-            activation=activation,
+            activation=given,
+            forces=(read_force(options.hand_force),) if options.hand_force else (),
+            torques=read_torques(options.joint_torques) if options.joint_torques else None,
             settings=options.settings,
+            side=options.side,
             seed=options.seed,
             clip=options.clip,
             report=report,
@@ -64,12 +92,31 @@ def main(options: Options) -> None:
         directory = write_recording(recording, options.output, plots.overview(recording.dataset))
         report("writing", 1.0)
     for warning in recording.warnings:
-        logging.warning("warning: %s", warning)
+        if warning not in trajectory.notes:
+            logging.warning("warning: %s", warning)
     sizes = recording.dataset.sizes
     print(
         f"wrote {directory}: {sizes['channel']} channels, {sizes['time']} samples, "
         f"{sizes['motor_unit']} motor units, {sizes['discharge']} discharges"
     )
+
+
+def movement(options: Options) -> Trajectory:
+    """Return the movement, of a file or of poses."""
+    if (options.trajectory is None) == (options.poses is None):
+        raise ValueError("give a trajectory or --poses, and not both")
+    if options.poses is not None:
+        return pose_trajectory(options.poses)
+    return read_trajectory(options.trajectory, options.units, options.map, options.fill)
+
+
+def instead(options: Options) -> Given | None:
+    """Return what is given in place of activations that explain the movement, if something is."""
+    readers = {"activations": read_activations, "excitations": read_excitations, "forces": read_forces}
+    paths = {name: getattr(options, name) for name in readers if getattr(options, name) is not None}
+    if len(paths) > 1:
+        raise ValueError(f"--{' and --'.join(paths)} cannot be given together")
+    return next((readers[name](path) for name, path in paths.items()), None)
 
 
 if __name__ == "__main__":

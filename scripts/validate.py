@@ -44,9 +44,10 @@ from surrogate import plots
 from surrogate.checkpoint import replace_file
 from surrogate.movement import population
 from surrogate.movement.population import Subject
+from surrogate.movement.reading import read_trajectory
 from surrogate.movement.reference import NumericalReference
-from surrogate.movement.simulation import SimulationSettings, array_settings, simulate
-from surrogate.movement.trajectory import read_trajectory
+from surrogate.movement.settings import SimulationSettings
+from surrogate.movement.simulation import array_settings, simulate
 
 app = SubcommandApp()
 Checks = dict[str, Callable[[], report.Check]]

@@ -34,6 +34,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "electrode_y": (("channel",), "m", "place on the skin, towards radial"),
     "electrode_z": (("channel",), "m", "place on the skin, distal of the elbow"),
     "joint_angle": (("joint", "frame"), "rad", "angles of the given joints, as applied"),
+    "excitation": (("muscle", "frame"), "1", "of the muscle's motor neurons from the frame on, 0 to 1"),
     "activation": (("muscle", "frame"), "1", "muscle activation, 0 to 1"),
     "fibre_length": (("muscle", "frame"), "1", "fibre length in optimal lengths"),
     "relative_length": (
@@ -41,6 +42,9 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
         "1",
         "fibre length in optimal lengths, as applied to the conditions",
     ),
+    "angle_shift": (("muscle", "frame"), "rad", "of the muscle under the skin, around the limb"),
+    "depth_shift": (("muscle", "frame"), "m", "of the muscle under the skin, deeper is positive"),
+    "conduction_slowing": (("muscle", "frame"), "1", "of conduction by fatigue, 1 in a fresh muscle"),
     "muscle_rms": (("muscle", "channel"), "V", "RMS of the muscle's own contribution to the EMG"),
     "discharge_time": (("discharge",), "s", "times of discharges, increasing"),
     "discharge_motor_unit": (("discharge",), "1", "motor unit that discharges"),
@@ -49,7 +53,8 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "motor_unit_territory_x": (("motor_unit",), "m", "territory's centre, towards volar"),
     "motor_unit_territory_y": (("motor_unit",), "m", "territory's centre, towards radial"),
     "motor_unit_territory_radius": (("motor_unit",), "m", "territory's radius"),
-    "motor_unit_interpolation_nodes": (("motor_unit",), "1", "fibre lengths with a MUAP generated"),
+    "motor_unit_parts": (("motor_unit",), "1", "parts of its fibres whose MUAPs are generated and added"),
+    "motor_unit_interpolation_nodes": (("motor_unit",), "1", "muscle states with a MUAP generated"),
     "motor_unit_interpolation_error": (
         ("motor_unit",),
         "1",

@@ -56,7 +56,7 @@ class FitSettings(BaseModel):
     tolerance: float = Field(default=0.01, gt=0, description="of the log likelihood, at which steps end")
     latent: bool = Field(default=True, description="estimate latents too, once conditions are found")
     generator_error: float = Field(
-        default=0.03, ge=0, description="relative L2 error of the generator on MUAPs it has not seen"
+        default=0.015, ge=0, description="relative L2 error of the generator on MUAPs it has not seen"
     )
     extrapolate: bool = Field(default=False, description="let known conditions lie beyond the training data")
     noise: float | None = Field(

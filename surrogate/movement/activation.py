@@ -1,248 +1,227 @@
-"""The movement of the arm to its muscles' activations, by static optimisation or from a file."""
+"""The movement of a limb to its muscles' activations, by static optimisation."""
 
-import difflib
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import daqp
-import mujoco
 import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 
-from surrogate.movement.musculoskeletal import (
-    CUTOFF,
-    FOREARM_MUSCLES,
-    Arm,
-    MuscleKinematics,
-    Pose,
-    coupling_jacobian,
-)
-from surrogate.movement.trajectory import check_finite, check_time, differentiate, read_table
+from surrogate.movement.excitation import Activation, ActivationDynamics, next_activation
+from surrogate.movement.kinematics import MuscleKinematics
+from surrogate.movement.models import MusculoskeletalModel
+from surrogate.movement.posture import Pose
+from surrogate.movement.torque import ExternalForce, JointTorques, Load, required_torque
+from surrogate.movement.trajectory import check_finite
 
 Array = np.ndarray
 
-# N m of reserve torque that cost as much as one muscle at full activation: little beside the 10 N m
-# of the wrist, yet no finger muscle goes to its limit for what skin and ligaments would take up.
-RESERVE = 0.05
-RESPONSE_TIME = 0.04  # s, MuJoCo's time constant of deactivation
 SMALLEST_ARM = 1e-6  # m; rounding leaves 1e-17 m at joints that a muscle does not cross
 SOLVED = 1  # daqp's exit flag of an optimum
-
-# Elastic resistance by joint, the first pattern that fits: stiffness [N m/rad] and the relaxed
-# angle [rad] about which it acts. Shoulder and elbow have none: the limb's weight loads them.
-# Bending the wrist by 45 degrees meets 3.1 N m, a quarter of what adults can exert in flexion
-# (12 N m; Delp, Grierson and Buchanan 1996); the other joints follow by the strength of the model's
-# muscles about them. Relaxed fingers are slightly bent: opening and closing the hand are both work.
-RESISTANCE: tuple[tuple[str, float, float], ...] = (
-    (r"pro_sup", 0.4, 0.0),
-    (r"flexion|deviation", 4.0, 0.0),
-    (r"mcp\d_flexion", 0.25, 0.35),
-    (r"mcp\d_abduction", 0.1, 0.0),
-    (r"pm\d_flexion", 0.15, 0.35),
-    (r"md\d_flexion", 0.06, 0.15),
-    (r"cmc_flexion", 0.15, 0.0),
-    (r"cmc_abduction", 0.1, 0.2),
-    (r"mp_flexion", 0.1, -0.2),
-    (r"ip_flexion", 0.08, -0.2),
-)
+NOTED_PART = 0.1  # of the torque needed; a residual above it is worth a note
+NOTED_TORQUE = 0.02  # N m; what is less is of no account even for a finger
 
 
-class Load(BaseModel):
-    """What the movement works against besides the limb's own weight and inertia."""
+class OptimisationSettings(BaseModel):
+    """How muscles share the torque that a movement needs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    resistance: float = Field(
-        default=1.0,
-        ge=0,
-        description="elastic resistance of wrist and hand, in multiples of a light band's [1]",
+    reserve_torque: float = Field(
+        default=0.05,
+        gt=0,
+        allow_inf_nan=False,
+        description="torque beside the muscles that costs as much as one muscle at full activation: little "
+        "beside the 10 N m of the wrist, yet no finger muscle goes to its limit for what skin and ligaments "
+        "would take up [N m]",
     )
-    hand_mass_kg: float = Field(default=0.0, ge=0, description="mass held in the palm [kg]")
-
-
-@dataclass(frozen=True, eq=False)
-class Activation:
-    """Muscle activations over time.
-
-    time: [frame], s; activation: [frame, muscle], 0 ... 1; residual: [frame, joint], N m, the
-    torque about each given joint that the muscles do not explain, None where none was asked for.
-    """
-
-    time: Float[Array, "frame"]
-    muscles: tuple[str, ...]
-    activation: Float[Array, "frame muscle"]
-    joints: tuple[str, ...] = ()
-    residual: Float[Array, "frame joint"] | None = None
-
-
-def inverse_dynamics(arm: Arm, pose: Pose) -> Float[Array, "frame joint"]:
-    """Return the torque [N m] about each given joint that makes the movement, gravity included.
-
-    Recursive Newton-Euler on angles that are low-passed at 6 Hz and differentiated. The model's
-    own joint damping and armature (there for stable simulation), limits and contacts are left out.
-    A joint's torque includes that of the joints that follow it (virtual work).
-    """
-    model, data = arm.model, mujoco.MjData(arm.model)
-    velocity, acceleration = differentiate(pose.time, pose.angles, CUTOFF)
-    torque = np.empty(pose.angles.shape)
-    for frame in range(len(pose.time)):
-        data.qpos[:] = pose.angles[frame]
-        data.qvel[:] = velocity[frame]
-        data.qacc[:] = acceleration[frame]
-        mujoco.mj_kinematics(model, data)
-        mujoco.mj_comPos(model, data)
-        mujoco.mj_comVel(model, data)
-        mujoco.mj_rne(model, data, 1, torque[frame])
-    jacobian = coupling_jacobian(arm, pose.angles, pose.given)
-    return np.einsum("fj,fjg->fg", torque, jacobian)
-
-
-def elastic_resistance(arm: Arm, pose: Pose, multiple: float = 1.0) -> Float[Array, "frame joint"]:
-    """Return the torque [N m] about each given joint that a light elastic band asks for.
-
-    It grows linearly with the angle from the relaxed hand (table RESISTANCE). Without it a free
-    hand weighs so little that its movements ask almost nothing of the forearm.
-    """
-    torque = np.zeros((len(pose.time), len(pose.given)))
-    for column, joint in enumerate(pose.given):
-        for pattern, stiffness, relaxed in RESISTANCE:
-            if re.fullmatch(pattern, joint):
-                angle = pose.angles[:, arm.joints.index(joint)]
-                torque[:, column] = multiple * stiffness * (angle - relaxed)
-                break
-    return torque
+    response_time: float = Field(
+        default=0.04,
+        ge=0,
+        allow_inf_nan=False,
+        description="in which shares settle where muscles can share a torque in several ways; 0 takes each "
+        "frame by itself [s]",
+    )
+    cocontraction: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="activation to which muscles tend where the torque leaves them free: 0 is least effort, "
+        "1 the stiffest that has the same net torque",
+    )
 
 
 def explain_movement(
-    arm: Arm, pose: Pose, kinematics: MuscleKinematics, load: Load | None = None
+    arm: MusculoskeletalModel,
+    pose: Pose,
+    kinematics: MuscleKinematics,
+    load: Load | None = None,
+    *,
+    settings: OptimisationSettings | None = None,
+    dynamics: ActivationDynamics | None = None,
+    forces: tuple[ExternalForce, ...] = (),
+    torques: JointTorques | None = None,
+    before: Activation | None = None,
 ) -> Activation:
     """Return the activations that make a movement against a load, by `static_optimisation`.
 
+    forces, torques: over time, besides the load's, as `required_torque` adds them.
     The mass in the hand is the arm's own: `load_arm(load.hand_mass_kg)`.
     """
-    torque = elastic_resistance(arm, pose, (load or Load()).resistance)
-    return static_optimisation(kinematics, torque + inverse_dynamics(arm, pose))
+    torque = required_torque(arm, pose, load, forces, torques)
+    return static_optimisation(kinematics, torque, settings, dynamics, before)
 
 
 def static_optimisation(
     kinematics: MuscleKinematics,
     torque: Float[Array, "frame joint"],
-    response_time: float = RESPONSE_TIME,
+    settings: OptimisationSettings | None = None,
+    dynamics: ActivationDynamics | None = None,
+    before: Activation | None = None,
 ) -> Activation:
     """Return the activations of least squared sum that exert a torque about each joint.
 
-    In each frame, with R the moment arms, F the active forces at full activation and P the
-    passive ones,
+    In each frame, with R the moment arms, F the active forces at full activation, P the passive
+    ones, and c the co-contraction,
 
-        minimise    sum a^2 + sum (r / RESERVE)^2 + response_time / step sum (a - a before)^2
+        minimise    sum (a - c)^2 + sum (r / reserve)^2 + response_time / step sum (a - a before)^2
         subject to  R (F a + P) + r = torque,   0 <= a <= 1
 
-    (Anderson and Pandy 2001, with reserve torques r as OpenSim has them). Eliminating r leaves a
-    strictly convex problem with bounds only, for the active-set solver daqp (Arnstrom, Bemporad
-    and Axehill 2022), which starts from the frame before. Only the kinematics' joints are
-    balanced; muscles that do not cross them rest. Torque is met at once; where muscles can share
-    it in several ways, their shares settle with the response time.
+    (Anderson and Pandy 2001, Journal of Biomechanics 34(2), with reserve torques r as OpenSim has them).
+    Eliminating r leaves a strictly convex problem with bounds only, for the active-set solver daqp
+    (Arnstrom, Bemporad and Axehill 2022), which starts from the frame before. Only the kinematics' joints
+    are balanced; muscles that do not cross them rest. Torque is met at once; where muscles can share
+    it in several ways, their shares settle with the response time. Co-contraction draws all of them towards
+    one level, antagonists too, as far as the net torque stays what it is: along the moment arms' null space.
 
-    torque: [frame, joint], N m, of the kinematics' joints; response_time: s, 0 takes each frame
-    by itself.
-    Raises ValueError when shapes disagree, a torque is not finite, response_time is negative, or
-    the solver fails.
+    torque: [frame, joint], N m, of the kinematics' joints. dynamics: then activations also keep to what
+    excitations from 0 to 1 can reach from frame to frame, so that `excitation_of` has nothing to cut.
+    before: whose last frame the first one follows; without it the first is free.
+    Raises ValueError when shapes disagree, a torque is not finite, or the solver fails.
     """
+    settings = settings or OptimisationSettings()
     shape = (len(kinematics.time), len(kinematics.joints))
     if torque.shape != shape:
         raise ValueError(f"torque of shape {torque.shape} does not fit [frame, joint] {shape}")
-    if not 0 <= response_time < np.inf:
-        raise ValueError(f"response time {response_time} s must be zero or positive")
     check_finite(kinematics.time, kinematics.joints, torque, "torque about joint", "torque")
     exerted = np.einsum("fmj,fm->fjm", kinematics.moment_arm, kinematics.active_force)
     passive = np.einsum("fmj,fm->fj", kinematics.moment_arm, kinematics.passive_force)
     working = np.flatnonzero(np.abs(kinematics.moment_arm).max(axis=(0, 2)) > SMALLEST_ARM)
     demand = torque - passive
     activation = np.zeros((shape[0], len(kinematics.muscles)))
-    previous = np.zeros(len(working))
-    steps = np.diff(kinematics.time)
-    for frame in range(shape[0]):
-        pull = response_time / steps[frame - 1] if frame else 0.0
+    previous, steps = _start(kinematics, working, before)
+    for frame, step in enumerate(steps):
+        lower, upper = _reachable(previous, step, dynamics)
         previous = _least_activation(
-            exerted[frame][:, working] / RESERVE, demand[frame] / RESERVE, previous, pull
+            exerted[frame][:, working] / settings.reserve_torque,
+            demand[frame] / settings.reserve_torque,
+            settings.cocontraction,
+            previous,
+            settings.response_time / step,
+            (lower, upper),
         )
         activation[frame, working] = previous
     residual = demand - np.einsum("fjm,fm->fj", exerted, activation)
-    return Activation(kinematics.time, kinematics.muscles, activation, kinematics.joints, residual)
+    return Activation(kinematics.time, kinematics.muscles, activation, kinematics.joints, residual, torque)
+
+
+def _start(
+    kinematics: MuscleKinematics, working: Array, before: Activation | None
+) -> tuple[Float[Array, "muscle"], list[float]]:
+    """Return the working muscles' activation before the first frame, and each frame's step [s]."""
+    steps = np.diff(kinematics.time).tolist()
+    if before is None:
+        return np.zeros(len(working)), [np.inf, *steps]
+    first = float(kinematics.time[0] - before.time[-1])
+    if before.muscles != kinematics.muscles or first <= 0:
+        raise ValueError(
+            f"activations up to {before.time[-1]:g} s of {len(before.muscles)} muscles do not lead to those "
+            f"from {kinematics.time[0]:g} s of {len(kinematics.muscles)}"
+        )
+    return before.activation[-1, working], [first, *steps]
+
+
+def _reachable(
+    previous: Float[Array, "muscle"], step: float, dynamics: ActivationDynamics | None
+) -> tuple[Float[Array, "muscle"], Float[Array, "muscle"]]:
+    """Return the lowest and highest activations that a step [s] of no or full excitation leads to."""
+    if dynamics is None:
+        return np.zeros(len(previous)), np.ones(len(previous))
+    return next_activation(previous, 0.0, step, dynamics), next_activation(previous, 1.0, step, dynamics)
 
 
 def _least_activation(
     exerted: Float[Array, "joint muscle"],
     demand: Float[Array, "joint"],
+    preferred: float,
     previous: Float[Array, "muscle"],
     pull: float,
+    bounds: tuple[Float[Array, "muscle"], Float[Array, "muscle"]],
 ) -> Float[Array, "muscle"]:
-    """Return argmin |a|^2 + |exerted a - demand|^2 + pull |a - previous|^2 in 0 ... 1."""
+    """Return argmin |a - preferred|^2 + |exerted a - demand|^2 + pull |a - previous|^2 within bounds."""
+    lower, upper = bounds
     muscles = len(previous)
     hessian = exerted.T @ exerted
     hessian[np.diag_indices(muscles)] += 1 + pull
-    slope = -(exerted.T @ demand) - pull * previous
-    at_bound = ((previous <= 0) | (previous >= 1)).astype(np.intc)
+    slope = -(exerted.T @ demand) - pull * previous - preferred
+    at_bound = ((previous <= lower) | (previous >= upper)).astype(np.intc)
     found, _, flag, _ = daqp.solve(
         hessian,
         slope,
         np.zeros((0, muscles)),
-        np.ones(muscles),
-        np.zeros(muscles),
+        upper,
+        lower,
         at_bound,
-        primal_start=previous,
+        primal_start=np.clip(previous, lower, upper),
     )
     if flag != SOLVED:
         raise ValueError(f"static optimisation failed: daqp ended with flag {flag}")
-    return np.clip(found, 0, 1)
+    return np.clip(found, lower, upper)
 
 
-def read_activations(path: str | Path, muscles: tuple[str, ...] = FOREARM_MUSCLES) -> Activation:
-    """Read activations from a CSV (or .sto) whose first column is time [s], the others muscles.
+@dataclass(frozen=True)
+class JointResidual:
+    """What muscles leave unexplained about a joint: root mean squares over time.
 
-    Values are 0 ... 1, or per cent where a comment `# units: %MVC` says so. Names are those of
-    `muscles`, in any case, with or without the side suffix `_r`.
-    Raises ValueError in one line for all that `read_table` refuses, times that do not increase,
-    an unknown muscle (with the nearest known) or one named twice, and a value that is missing or
-    outside its range, with muscle and time.
+    residual, torque: N m, of what is left and of what is needed.
     """
-    table = read_table(path)
-    source = table.source
-    known = {muscle.lower(): muscle for muscle in muscles}
-    found: list[str] = []
-    for name in table.names:
-        plain = re.sub(r"(_r|_right)$", "", name.lower())
-        if plain not in known:
-            nearest = difflib.get_close_matches(plain, known, n=3, cutoff=0.0)
-            raise ValueError(
-                f"{source}: unknown muscle {name!r}; the nearest are "
-                + ", ".join(known[muscle] for muscle in nearest)
-            )
-        if known[plain] in found:
-            raise ValueError(f"{source}: muscle {known[plain]} stands twice")
-        found.append(known[plain])
-    if not found:
-        raise ValueError(f"{source}: no muscle besides the time")
-    check_time(table.time, source)
-    check_finite(table.time, table.names, table.values, "muscle", source)
-    units = table.header.get("units", "1").lower().replace(" ", "")
-    scales = {"1": 1.0, "fraction": 1.0, "%": 100.0, "%mvc": 100.0, "percent": 100.0}
-    if units not in scales:
-        raise ValueError(f"{source}: unknown units {units!r}; allowed are {', '.join(scales)}")
-    outside = (table.values < 0) | (table.values > scales[units])
-    if outside.any():
-        row, column = np.argwhere(outside)[0]
-        raise ValueError(
-            f"{source}: muscle {table.names[column]!r} is {table.values[row, column]:g} at time "
-            f"{table.time[row]:g} s, outside 0 to {scales[units]:g}"
-            + ("" if scales[units] > 1 else "; per cent needs a line '# units: %MVC'")
-        )
-    return Activation(table.time, tuple(found), table.values / scales[units])
+
+    joint: str
+    residual: float
+    torque: float
+
+    @property
+    def part(self) -> float:
+        """The residual as a part of the torque needed, 0 where none is needed and none is left."""
+        return self.residual / self.torque if self.torque else (np.inf if self.residual else 0.0)
 
 
-def interpolate(activation: Activation, time: Float[Array, "sample"]) -> Activation:
-    """Return activations at other times [s], linear between frames and held beyond the ends."""
-    columns = [np.interp(time, activation.time, column) for column in activation.activation.T]
-    return Activation(np.asarray(time), activation.muscles, np.stack(columns, axis=1))
+def joint_residuals(activation: Activation) -> tuple[JointResidual, ...]:
+    """Return each balanced joint's residual; none for activations that no optimisation found."""
+    if activation.residual is None or activation.torque is None:
+        return ()
+    left, needed = (np.sqrt(np.mean(np.square(x), axis=0)) for x in (activation.residual, activation.torque))
+    return tuple(
+        JointResidual(joint, float(residual), float(torque))
+        for joint, residual, torque in zip(activation.joints, left, needed, strict=True)
+    )
+
+
+def residual_notes(
+    activation: Activation, part: float = NOTED_PART, torque: float = NOTED_TORQUE
+) -> list[str]:
+    """Return a line about joints that the muscles leave more than a part of the torque and a torque [N m]."""
+    noted: Sequence[JointResidual] = [
+        joint for joint in joint_residuals(activation) if joint.part > part and joint.residual > torque
+    ]
+    if not noted:
+        return []
+    listed = ", ".join(
+        f"{joint.joint} {joint.residual:.2g} N m of {joint.torque:.2g}"
+        for joint in sorted(noted, key=lambda joint: -joint.residual)
+    )
+    return [
+        f"reserves beside the muscles exert more than {part:.0%} of the torque needed (RMS) about {listed}: "
+        "the model's muscles cannot follow there"
+    ]

@@ -7,20 +7,20 @@ centre and spreads of its own.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from numerical.anatomy.limb import Limb
-from numerical.fibres import layout
+from numerical.fibres import layouts
 
 Array = NDArray[np.float64]
 Places = tuple[Float[Array, " fibre"], Float[Array, " fibre"]]  # x and y in the disc inside the fascia
 
-LARGEST = 0.15  # spread of a part's fibres over their depth below the skin
-FEWEST = 16  # fibres of a part that is cut no further, twice what the smallest units of corpora have
+LARGEST = 0.12  # spread of a part's fibres over their depth below the skin
+FEWEST = 8  # fibres of a part, what the smallest motor units of corpora have
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,20 +62,19 @@ def parts_of(limb: Limb, fibres: tuple[Places, ...], z: float, largest: float = 
 
     fibres: of every unit. z: of the plane in which they lie [m].
     """
-    unit, lower, rows = [], [], []
-    for number, (x, y) in enumerate(fibres):
-        rho, angle, plane = np.hypot(x, y), np.arctan2(y, x), np.full(len(x), z)
-        places = limb.place(rho, angle, plane)[:, :2]
-        depth = limb.skin_radius(angle, plane) - np.hypot(*places.T)
-        centre = layout(limb, x, y, z).depth
-        for part in _halved(np.arange(len(x)), places, depth, largest):
-            lying = asdict(layout(limb, x[part], y[part], z))
-            unit.append(number)
-            lower.append(lying.pop("depth") - centre)
-            rows.append({"number_of_fibres": float(len(part)), **lying})
-    return Parts(
-        np.array(unit), np.array(lower), {name: np.array([r[name] for r in rows]) for name in rows[0]}
-    )
+    x, y = (np.concatenate([of_unit[axis] for of_unit in fibres]) for axis in (0, 1))
+    unit = np.repeat(np.arange(len(fibres)), [len(of_unit[0]) for of_unit in fibres])
+    angle, plane = np.arctan2(y, x), np.full(len(x), z)
+    places = limb.place(np.hypot(x, y), angle, plane)[:, :2]
+    depth = limb.skin_radius(angle, plane) - np.hypot(*places.T)
+    every = np.split(np.arange(len(x)), np.flatnonzero(np.diff(unit)) + 1)
+    cut = [part for mine in every for part in _halved(mine, places, depth, largest)]
+    order, number = np.concatenate(cut), np.array([len(part) for part in cut])
+    lying = vars(layouts(limb, x[order], y[order], np.repeat(np.arange(len(cut)), number), z))
+    whole = unit[np.array([part[0] for part in cut])]
+    lower = lying["depth"] - layouts(limb, x, y, unit, z).depth[whole]
+    own = {name: values for name, values in lying.items() if name != "depth"}
+    return Parts(whole, lower, {"number_of_fibres": number.astype(float), **own})
 
 
 def _halved(

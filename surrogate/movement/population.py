@@ -19,7 +19,7 @@ from numerical.anatomy.forearm import muscles as forearm_muscles
 from numerical.anatomy.limb import Limb
 from numerical.conditions import NEUTRAL
 from numerical.conductor import Conductivities
-from numerical.fibres import layout, muscle_regions
+from numerical.fibres import layouts, muscle_regions
 from numerical.motor_units import PoolSettings, motor_unit_pool
 
 Array = NDArray[np.float64]
@@ -150,13 +150,9 @@ def _units_of_muscle(
     pool = motor_unit_pool(regions, index, settings, rng)
     count = settings.motor_units
     fibres = [pool.fibres_of(unit) for unit in range(count)]
-    layouts = [layout(limb, x, y, ARRAY_CENTRE) for x, y in fibres]
     conditions = {
-        "number_of_fibres": np.array([len(x) for x, _ in fibres], float),
-        **{
-            field: np.array([getattr(place, field) for place in layouts])
-            for field in layouts[0].__dataclass_fields__
-        },
+        "number_of_fibres": np.bincount(pool.unit).astype(float),
+        **vars(layouts(limb, pool.x, pool.y, pool.unit, ARRAY_CENTRE)),
         "fibre_centre": muscle.fibre_centre
         - ARRAY_CENTRE
         + rng.uniform(-CENTRE_JITTER, CENTRE_JITTER, count),

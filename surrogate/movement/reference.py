@@ -30,8 +30,8 @@ Array = NDArray[np.float64]
 class NumericalReference:
     """Simulated MUAPs of a subject's motor units, by the interface that synthesis uses.
 
-    Depth is met by moving a unit's fibres together towards or away from the axis. A unit is recognised
-    by its `fibre_centre`, which no movement changes.
+    Depth is met by moving a unit's fibres together towards or away from the axis, angle by turning them about
+    it. A unit is recognised by its `fibre_centre`, which no movement changes.
 
     scatter: of end-plates and fibre ends, expected as in the corpora that generators learn from, or drawn for
     every fibre.
@@ -68,7 +68,8 @@ class NumericalReference:
 
     def _simulate(self, values: dict[str, float]) -> Float[Tensor, "electrode time"]:
         unit = int(np.abs(self.units.conditions["fibre_centre"] - values["fibre_centre"]).argmin())
-        x, y = self._at_depth(*self.units.fibres[unit], values["depth"])
+        turn = values["angle"] - self.units.conditions["angle"][unit]
+        x, y = self._moved(*self.units.fibres[unit], values["depth"], turn)
         times = np.arange(self.geometry.samples) / self.geometry.sampling_rate
         along = unit_field(self.field, x, y).along_mean_fibre(self.array.centre)
         lying = {n: values[n] for n in ("fibre_centre", "end_plate_spread", "fibre_end_spread")}
@@ -81,12 +82,12 @@ class NumericalReference:
         expected = with_expected_scatter(mean, along.positions, number_of_fibres=len(x), **lying)
         return expected.muap(times, conduction_velocity=velocity, **draw)
 
-    def _at_depth(self, x: Array, y: Array, depth: float) -> tuple[Array, Array]:
-        """Return places in the disc of fibres whose centre moved to a depth [m] below the skin."""
+    def _moved(self, x: Array, y: Array, depth: float, turn: float) -> tuple[Array, Array]:
+        """Return places in the disc of fibres whose centre moved to a depth [m] and turned [rad]."""
         z = np.full(len(x), self.array.centre)
         placed = layout(self.limb, x, y, self.array.centre)
         places = self.limb.place(np.hypot(x, y), np.arctan2(y, x), z)
         outward = np.array([np.cos(placed.angle), np.sin(placed.angle), 0.0])
         rho, angle, _ = self.limb.swept(places + (placed.depth - depth) * outward)
         rho = np.minimum(rho, 0.99)
-        return rho * np.cos(angle), rho * np.sin(angle)
+        return rho * np.cos(angle + turn), rho * np.sin(angle + turn)

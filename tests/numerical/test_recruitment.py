@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from numerical.recruitment import (
+    MotorNeurons,
     RecruitmentSettings,
     discharge_rates,
     discharge_times,
@@ -198,6 +199,36 @@ def test_regular_discharge_without_variability():
     discharges = discharge_times(np.ones(500), RATE, 10, settings, np.random.default_rng(7))
     interval = np.diff(train_of(0, discharges))
     np.testing.assert_allclose(interval, 1 / SETTINGS.first_peak_rate)
+
+
+@pytest.mark.parametrize("variability", [1e-300, 1e-7, 1e-5])
+def test_variability_next_to_none_is_regular_discharge(variability):
+    settings = RecruitmentSettings(inter_spike_variability=variability)
+    discharges = discharge_times(np.ones(500), RATE, 10, settings, np.random.default_rng(7))
+    np.testing.assert_allclose(np.diff(train_of(0, discharges)), 1 / 40, rtol=6 * variability + 1e-9)
+
+
+@pytest.mark.parametrize("lengths", [[1] * 300, [7, 1, 100, 192], [299, 1]])
+def test_steps_of_any_length_give_the_same_bits(lengths):
+    settings = RecruitmentSettings(inter_spike_variability=0.4, refractory_interval=0.012)
+    excitation = np.random.default_rng(14).random((UNITS, 300))
+    whole = discharge_times(excitation, RATE, UNITS, settings, np.random.default_rng(15))
+    neurons = MotorNeurons(RATE, [UNITS], settings, [np.random.default_rng(15)])
+    parts = [neurons.step(part) for part in np.split(excitation, np.cumsum(lengths)[:-1], axis=1)]
+    for found, expected in zip(zip(*parts, strict=True), whole, strict=True):
+        assert np.concatenate(found).tobytes() == expected.tobytes()
+
+
+def test_muscles_together_discharge_as_each_alone():
+    excitation = np.random.default_rng(16).random((30, 400))
+    together = MotorNeurons(RATE, [10, 20], SETTINGS, np.random.default_rng(17).spawn(2))
+    time, unit = together.step(excitation)
+    first, second = np.random.default_rng(17).spawn(2)
+    alone = discharge_times(excitation[10:], RATE, 20, SETTINGS, second)
+    np.testing.assert_array_equal((time[unit >= 10], unit[unit >= 10] - 10), alone)
+    np.testing.assert_array_equal(
+        (time[unit < 10], unit[unit < 10]), discharge_times(excitation[:10], RATE, 10, SETTINGS, first)
+    )
 
 
 def test_same_seed_same_bits_and_sorted():

@@ -10,9 +10,10 @@ from numerical.conditions import CONDITIONS
 from numerical.motor_units import PoolSettings
 from numerical.recruitment import RecruitmentSettings
 from surrogate.conditions import NAMES
-from surrogate.movement.activation import Activation
+from surrogate.movement.excitation import Activation
 from surrogate.movement.population import Subject
-from surrogate.movement.simulation import SimulationSettings, simulate
+from surrogate.movement.settings import SimulationSettings
+from surrogate.movement.simulation import simulate
 from surrogate.movement.trajectory import Trajectory
 from surrogate.plots import distinct_moments, overview, rms_map
 from surrogate.recording import open_recording, summary, write_recording

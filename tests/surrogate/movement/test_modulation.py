@@ -3,10 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import surrogate
 from surrogate.conditions import NAMES
 from surrogate.movement.modulation import (
     LONGEST,
+    SHALLOWEST,
     SHORTEST,
+    MuscleState,
     hold_length,
     modulated,
     range_notes,
@@ -59,6 +62,111 @@ def test_each_unit_may_have_lengths_of_its_own():
     own = modulated(REST, np.array([[0.8, 1.0], [1.0, 1.2]]))
     assert own["fibre_length"].shape == (2, 2)
     np.testing.assert_allclose(own["fibre_length"], 0.06 * np.array([[0.8, 1.0], [1.0, 1.2]]))
+
+
+@given(lengths, st.floats(-0.4, 0.4), st.floats(-0.002, 0.002), st.floats(0.5, 1))
+def test_shift_and_fatigue_come_on_top_of_length(s, turned, sunk, slowing):
+    state = MuscleState(np.array([s]), np.array([turned]), np.array([sunk]), np.array([slowing]))
+    plain, changed = modulated(REST, np.array([s])), modulated(REST, state)
+    np.testing.assert_allclose(changed["angle"], plain["angle"] + turned)
+    np.testing.assert_allclose(changed["depth"], plain["depth"] + sunk)
+    np.testing.assert_allclose(changed["conduction_velocity"], plain["conduction_velocity"] * slowing)
+    np.testing.assert_array_equal(changed["fibre_length"], plain["fibre_length"])
+
+
+def test_a_fresh_muscle_that_does_not_shift_is_told_by_its_length_alone():
+    s = np.array([0.8, 1.0, 1.2])
+    plain, state = modulated(REST, s), modulated(REST, MuscleState(s))
+    for name in REST:
+        np.testing.assert_array_equal(plain[name], state[name])
+
+
+def test_no_shift_brings_a_unit_out_of_the_limb():
+    risen = modulated(REST, MuscleState(np.array([1.0]), depth_shift=-0.1))
+    np.testing.assert_allclose(risen["depth"][:, 0], SHALLOWEST * REST["depth"])
+
+
+def test_states_are_a_table_and_back():
+    state = MuscleState(np.array([0.9, 1.1]), 0.1, np.array([0.0, 0.001]), slide=0.5)
+    assert state.table.shape == (2, 4)
+    again = MuscleState.of_table(state.table, slide=0.5)
+    before, after = modulated(REST, state), modulated(REST, again)
+    for name in REST:
+        np.testing.assert_array_equal(before[name], after[name])
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (
+            {"relative_length": np.array([1.0, np.nan])},
+            "relative_length of a muscle is nan; it must be finite and",
+        ),
+        ({"relative_length": np.array([1.0, 0.0])}, "relative_length of a muscle is 0"),
+        ({"angle_shift": np.inf}, "angle_shift of a muscle is inf; it must be finite$"),
+        ({"depth_shift": np.array([np.nan])}, "depth_shift of a muscle is nan"),
+        ({"slowing": 0.0}, "slowing of a muscle is 0; it must be finite and positive"),
+        ({"slide": np.nan}, "slide of a muscle is nan"),
+    ],
+)
+def test_states_that_make_no_sense_get_no_further(state, message):
+    with pytest.raises(ValueError, match=message):
+        MuscleState(**({"relative_length": np.ones(2)} | state))
+    with pytest.raises(ValueError, match="relative_length"):
+        modulated(REST, np.array([1.0, np.nan]))
+
+
+@given(lengths)
+def test_fibres_that_slide_keep_their_proximal_ends(s):
+    rest = REST | {"fibre_centre": np.array([0.01, -0.02])}
+    changed = modulated(rest, MuscleState(np.array([s]), slide=0.5))
+    proximal = changed["fibre_centre"] - changed["fibre_length"] / 2
+    np.testing.assert_allclose(proximal[:, 0], rest["fibre_centre"] - rest["fibre_length"] / 2)
+
+
+@pytest.fixture(scope="module")
+def forearm():
+    return surrogate.load("forearm")
+
+
+def median_frequency(generator, state):
+    """Return the median frequency [Hz] of a unit's MUAP, all channels together, in some states."""
+    rest = {i.name: (i.minimum + i.maximum) / 2 for i in generator.conditions.items}
+    rest |= {
+        "depth": 0.014,
+        "angle": 1.2,
+        "conduction_velocity": 4.2,
+        "fibre_length": 0.063,
+        "fibre_centre": 0.0,
+    }
+    rest |= {"fibre_spread_radial": 0.002, "fibre_spread_tangential": 0.002, "number_of_fibres": 150.0}
+    changed = modulated({name: np.array([value]) for name, value in rest.items()}, state)
+    muap = np.asarray(generator.sample({name: values.ravel() for name, values in changed.items()}))
+    power = (np.abs(np.fft.rfft(muap, 512)) ** 2).sum((1, 2)).cumsum(-1)
+    frequency = np.fft.rfftfreq(512, 1 / generator.geometry.sampling_rate)
+    return np.array([np.interp(0.5, one / one[-1], frequency) for one in power])
+
+
+def test_conduction_velocity_and_median_frequency_fall_as_fibres_lengthen(forearm):
+    """As Arendt-Nielsen, Gantchev and Sinkjaer 1992 saw (Electroencephalography and Clinical
+    Neurophysiology 85): in longer muscles both are lower."""
+    s = np.linspace(0.8, 1.25, 6)
+    velocity = modulated(REST, s)["conduction_velocity"][0]
+    assert (np.diff(velocity) < 0).all()
+    median = median_frequency(forearm, s)
+    assert (np.diff(median) < 0).all()
+    # Velocity and fibre length together: the time from end-plate to end goes with s^2 (above), and the
+    # spectrum shrinks between s and s^2.
+    fall = median[-1] / median[0]
+    assert (s[0] / s[-1]) ** 2 < fall < s[0] / s[-1]
+
+
+def test_median_frequency_falls_with_fatigue_in_proportion_to_velocity(forearm):
+    """Lindström, Magnusson and Petersén 1970: the spectrum shrinks by as much as conduction slows."""
+    slowing = np.linspace(1, 0.7, 4)
+    median = median_frequency(forearm, MuscleState(np.ones(4), slowing=slowing))
+    # What is sampled ends after 96 samples, which takes off some of the slowest tails: below 3 %.
+    np.testing.assert_allclose(median / median[0], slowing, rtol=0.03)
 
 
 def test_lengths_are_held_with_one_line_that_says_how_far_and_how_often():

@@ -1,24 +1,15 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from numerical.anatomy.forearm import ARRAY_CENTRE, forearm
 from numerical.emg import sum_discharges
 from numerical.motor_units import PoolSettings
-from surrogate.movement.modulation import modulated, within_range
+from surrogate.movement.modulation import MuscleState, modulated, within_range
+from surrogate.movement.muap_table import TOLERANCE
 from surrogate.movement.parts import parts_of
 from surrogate.movement.population import Subject, motor_units
-from surrogate.movement.synthesis import (
-    MOST_NODES,
-    add_discharges,
-    changing_muaps,
-    chebyshev_points,
-    interpolation_weights,
-    muscle_emg,
-    normalised_error,
-)
+from surrogate.movement.synthesis import muscle_emg
 
 SAMPLES, RATE = 1024, 2048.0
 # Sums of n float32 terms of size a err by about sqrt(n) 6e-8 a; a few hundred overlap at most.
@@ -38,7 +29,7 @@ def discharges(seed, count=40, units=5):
 
 
 def emg(generator, rest, time, unit, length):
-    return muscle_emg(generator, rest, time, unit, length, SAMPLES).emg
+    return muscle_emg(generator, rest, time, unit, MuscleState(length), SAMPLES).emg
 
 
 def assert_close(found, expected):
@@ -47,24 +38,25 @@ def assert_close(found, expected):
 
 def test_still_muscle_gives_the_stationary_sum(untrained, rest):
     time, unit, _ = discharges(0)
-    found = muscle_emg(untrained, rest, time, unit, np.full(40, 0.9), SAMPLES)
+    found = muscle_emg(untrained, rest, time, unit, MuscleState(np.full(40, 0.9)), SAMPLES)
     conditions = {n: v[:, 0] for n, v in modulated(rest, np.array([0.9])).items()}
     muaps = untrained.sample(within_range(conditions, untrained.conditions))
     expected = sum_discharges(muaps, time, unit, RATE, SAMPLES / RATE).reshape(320, SAMPLES).T
-    assert_close(found.emg, expected)
+    # What the patterns leave out is a tenth of the tolerance.
+    assert_within(found.emg, expected, 0.1 * TOLERANCE)
     assert set(found.nodes[np.unique(unit)]) == {1}
-    assert found.interpolation_error.max() == 0
+    assert found.interpolation_error.max() <= 0.1 * TOLERANCE
 
 
 def test_each_discharge_has_the_muap_of_its_moment(untrained, rest):
-    """Two far discharges at the ends of the lengths visited, where interpolation is exact."""
+    """Two far discharges at the ends of the lengths visited."""
     time, lengths = np.array([0.1, 0.3]), np.array([0.85, 1.1])
     found = emg(untrained, rest, time, np.array([2, 2]), lengths)
     for moment, length in zip(time, lengths, strict=True):
         conditions = {n: v[2:3, 0] for n, v in modulated(rest, np.array([length])).items()}
         muap = untrained.sample(within_range(conditions, untrained.conditions))[0].reshape(320, -1).T
         start = round(moment * RATE)
-        assert_close(found[start : start + 96], muap)
+        assert_within(found[start : start + 96], muap)
 
 
 def test_overlapping_discharges_add(untrained, rest):
@@ -75,7 +67,7 @@ def test_overlapping_discharges_add(untrained, rest):
     both = emg(untrained, rest, time, unit, length)
     parts = [emg(untrained, rest, time[part], unit[part], length[part]) for part in (first, ~first)]
     assert np.abs(parts[0] * parts[1]).max() > 0  # they do overlap
-    assert_close(parts[0] + parts[1], both)
+    assert_within(parts[0] + parts[1], both)
 
 
 def test_units_add(untrained, rest):
@@ -84,11 +76,11 @@ def test_units_add(untrained, rest):
     # A unit that visits fewer lengths has other nodes: both are within the tolerance, which is a part
     # of a MUAP's range, some twenty times its RMS.
     fine = 2e-4
-    whole = muscle_emg(untrained, rest, time, unit, length, SAMPLES, fine).emg
+    whole = muscle_emg(untrained, rest, time, unit, MuscleState(length), SAMPLES, fine).emg
     parts = 0
     for one in range(5):
         mine = unit == one
-        part = muscle_emg(untrained, rest, time[mine], unit[mine], length[mine], SAMPLES, fine)
+        part = muscle_emg(untrained, rest, time[mine], unit[mine], MuscleState(length[mine]), SAMPLES, fine)
         parts = parts + part.emg
     assert np.sqrt(np.mean((parts - whole) ** 2)) < 0.01 * np.sqrt(np.mean(whole**2))
 
@@ -98,7 +90,13 @@ def test_a_unit_in_parts_has_the_sum_of_their_muaps(untrained):
     parts = parts_of(forearm(), units.fibres, ARRAY_CENTRE, 0.05)
     cut = int(np.bincount(parts.unit).argmax())
     found = muscle_emg(
-        untrained, units.conditions, np.array([0.1]), np.array([cut]), np.array([0.9]), SAMPLES, parts=parts
+        untrained,
+        units.conditions,
+        np.array([0.1]),
+        np.array([cut]),
+        MuscleState(np.array([0.9])),
+        SAMPLES,
+        parts=parts,
     )
     mine = parts.of(np.array([cut]))
     assert len(mine) > 2
@@ -106,7 +104,12 @@ def test_a_unit_in_parts_has_the_sum_of_their_muaps(untrained):
     table = within_range(mine.conditions(modulated(own, np.array([0.9]))), untrained.conditions)
     muap = untrained.sample({n: v[:, 0] for n, v in table.items()}).sum(0).reshape(320, -1).T
     start = round(0.1 * RATE)
-    assert_close(found.emg[start : start + 96], muap)
+    assert_within(found.emg[start : start + 96], muap)
+
+
+def assert_within(found, expected, part=TOLERANCE):
+    """Assert that EMGs differ, in RMS, by no more than a part of their range."""
+    assert np.sqrt(np.mean((found - expected) ** 2)) <= part * np.ptp(expected)
 
 
 class Louder:
@@ -122,9 +125,8 @@ class Louder:
 
 def test_emg_is_linear_in_the_muaps(untrained, rest):
     train = discharges(3)
-    # A power of two: not even rounding differs.
     louder = emg(Louder(untrained, 4.0), rest, *train)
-    np.testing.assert_array_equal(louder, 4 * emg(untrained, rest, *train))
+    assert_close(louder, 4 * emg(untrained, rest, *train))
 
 
 def test_same_input_same_bits_whatever_the_order_of_discharges(untrained, rest):
@@ -135,57 +137,11 @@ def test_same_input_same_bits_whatever_the_order_of_discharges(untrained, rest):
     assert_close(turned, once)
 
 
-def test_interpolation_stays_within_the_tolerance_between_the_nodes(untrained, rest):
-    """Errors of polynomials at Chebyshev points swing evenly: elsewhere, below twice the probes'."""
-    rng = np.random.default_rng(5)
-    between = rng.uniform(0.75, 1.25, 12)
-    for unit, nodes, muaps, error in changing_muaps(untrained, rest, 0.75, 1.25, tolerance=0.002):
-        assert error <= 0.002
-        assert 5 < len(nodes) < MOST_NODES
-        own = {name: values[unit : unit + 1] for name, values in rest.items()}
-        table = within_range(modulated(own, between), untrained.conditions)
-        truth = untrained.sample({n: v.ravel() for n, v in table.items()})
-        truth = truth.reshape(len(truth), 320, -1).swapaxes(1, 2)
-        weights = interpolation_weights(nodes, between).astype(np.float32)
-        guess = np.tensordot(weights, muaps, axes=1)
-        assert normalised_error(guess, truth).max() <= 2 * max(error, 1e-4)
-
-
-def test_a_finer_tolerance_takes_more_nodes(untrained, rest):
-    counts = [
-        [len(nodes) for _, nodes, _, _ in changing_muaps(untrained, rest, 0.8, 1.2, tolerance)]
-        for tolerance in (0.1, 1e-4)
-    ]
-    assert max(counts[0]) < max(counts[1])
-
-
-@given(st.integers(2, 9), st.integers(0, 2**32 - 1))
-def test_weights_reproduce_polynomials_below_the_number_of_nodes(count, seed):
-    rng = np.random.default_rng(seed)
-    nodes, at = chebyshev_points(0.7, 1.3, count), rng.uniform(0.7, 1.3, 7)
-    weights = interpolation_weights(nodes, np.append(at, nodes))
-    polynomial = np.polynomial.Polynomial(rng.normal(size=count))
-    expected = polynomial(np.append(at, nodes))
-    np.testing.assert_allclose(weights @ polynomial(nodes), expected, atol=1e-11)
-    np.testing.assert_allclose(weights.sum(axis=1), 1)
-
-
-@given(st.lists(st.integers(0, 60), max_size=30))
-def test_adding_discharges_is_a_convolution_with_the_train(starts):
-    rng = np.random.default_rng(0)
-    muap = rng.normal(size=(1, 16, 3)).astype(np.float32)
-    found = np.zeros((80, 3), np.float32)
-    add_discharges(found, muap, np.ones((len(starts), 1)), np.array(starts, int))
-    train = np.bincount(np.array(starts, int), minlength=65)
-    for channel in range(3):
-        np.testing.assert_allclose(found[:, channel], np.convolve(train, muap[0, :, channel]), atol=1e-4)
-
-
 def test_a_silent_muscle_adds_nothing_and_generates_nothing(rest, untrained):
     class Mute:
         geometry = untrained.geometry
 
-    nothing = muscle_emg(Mute(), rest, np.empty(0), np.empty(0, int), np.empty(0), SAMPLES)
+    nothing = muscle_emg(Mute(), rest, np.empty(0), np.empty(0, int), MuscleState(np.empty(0)), SAMPLES)
     assert nothing.emg.shape == (SAMPLES, 320)
     assert not nothing.emg.any()
     assert not nothing.nodes.any()
@@ -193,7 +149,7 @@ def test_a_silent_muscle_adds_nothing_and_generates_nothing(rest, untrained):
 
 def test_a_discharge_outside_the_recording_is_refused(untrained, rest):
     with pytest.raises(ValueError, match="leave the recording"):
-        muscle_emg(untrained, rest, np.array([0.6]), np.array([0]), np.array([1.0]), SAMPLES)
+        muscle_emg(untrained, rest, np.array([0.6]), np.array([0]), MuscleState(np.array([1.0])), SAMPLES)
 
 
 def test_conditions_that_the_generator_does_not_know_are_refused(untrained, rest):

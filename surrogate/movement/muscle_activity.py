@@ -1,0 +1,155 @@
+"""A pose over time turned into what muscles do in it: their excitation, activation, and fibres' state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from surrogate.movement.activation import explain_movement, residual_notes
+from surrogate.movement.activation_tables import MuscleForces, activation_of_forces
+from surrogate.movement.excitation import (
+    Activation,
+    Excitation,
+    activation_of,
+    excitation_of,
+    interpolate,
+    mean_excitation,
+    unreached_notes,
+)
+from surrogate.movement.fatigue import fatigue, slowing
+from surrogate.movement.kinematics import MuscleKinematics, muscle_kinematics
+from surrogate.movement.models import MusculoskeletalModel
+from surrogate.movement.modulation import MuscleState, hold_length
+from surrogate.movement.muscle_paths import path_shift
+from surrogate.movement.population import MUSCLES, choose_muscles
+from surrogate.movement.posture import Pose
+from surrogate.movement.settings import SimulationSettings
+from surrogate.movement.tendon import architecture, with_compliant_tendons
+from surrogate.movement.torque import ExternalForce, JointTorques
+
+Array = NDArray[np.float64]
+Given = Activation | Excitation | MuscleForces  # in place of activations that explain the movement
+
+
+@dataclass(frozen=True, eq=False)
+class MuscleActivity:
+    """What some muscles do over a movement.
+
+    excitation, activation: 0 to 1; excitation holds from its frame to the next. fibre_length: in optimal
+    lengths, as the model has it. states: of each muscle, as applied to the conditions of its motor units.
+    """
+
+    muscles: tuple[str, ...]
+    excitation: Float[Array, "muscle frame"]
+    activation: Float[Array, "muscle frame"]
+    fibre_length: Float[Array, "muscle frame"]
+    states: tuple[MuscleState, ...]
+    notes: tuple[str, ...]
+
+
+def chosen_muscles(muscles: Sequence[str] | None, given: Given | None) -> tuple[tuple[str, ...], list[str]]:
+    """Return the muscles to simulate, and a line about those left out for want of anatomy."""
+    if given is None:
+        return (MUSCLES if muscles is None else choose_muscles(muscles)), []
+    if muscles is None:
+        known = [name for name in given.muscles if name in MUSCLES]
+        left = [name for name in given.muscles if name not in MUSCLES]
+        note = f"muscles {', '.join(left)}: left out, the forearm's anatomy does not hold them"
+        return choose_muscles(known), [note] if left else []
+    chosen = choose_muscles(muscles)
+    for name in chosen:
+        if name not in given.muscles:
+            raise ValueError(f"muscle {name} has no given activation; given are {', '.join(given.muscles)}")
+    return chosen, []
+
+
+def muscle_activity(
+    model: MusculoskeletalModel,
+    pose: Pose,
+    muscles: Sequence[str],
+    settings: SimulationSettings,
+    given: Given | None = None,
+    forces: tuple[ExternalForce, ...] = (),
+    torques: JointTorques | None = None,
+) -> MuscleActivity:
+    """Return what muscles do in a movement.
+
+    given: activations, excitations or forces over time instead of what explains the movement against
+    `settings.load`, and against forces and torques over time.
+    Raises ValueError as the modules do that it calls.
+    """
+    kinematics = muscle_kinematics(model, pose)
+    if given is None:
+        wanted = explain_movement(
+            model,
+            pose,
+            kinematics,
+            settings.load,
+            settings=settings.optimisation,
+            dynamics=settings.dynamics,
+            forces=forces,
+            torques=torques,
+        )
+        notes = residual_notes(wanted)
+        excitation, activation = excitation_of(wanted, settings.dynamics)
+    else:
+        excitation, activation, notes = _followed(given, kinematics, model, settings)
+        notes = _coverage_notes(given, pose.time) + notes
+    if settings.tendons == "compliant":
+        every = _in_order(activation.activation, activation.muscles, kinematics.muscles)
+        kinematics = with_compliant_tendons(kinematics, every, architecture(model), settings.tendon)
+    active = _in_order(activation.activation, activation.muscles, muscles).T
+    length = _in_order(kinematics.fibre_length, kinematics.muscles, muscles).T
+    held, held_notes = hold_length(length, muscles)
+    shift = path_shift(model, pose, "forearm", settings.shift)
+    angle, depth = (_in_order(values, shift.muscles, muscles).T for values in (shift.angle, shift.depth))
+    slowed = np.ones_like(active)
+    if settings.tires:
+        slowed = slowing(fatigue(pose.time, active, settings.fatigue), settings.fatigue)
+    return MuscleActivity(
+        tuple(muscles),
+        _in_order(excitation.excitation, excitation.muscles, muscles).T,
+        active,
+        length,
+        tuple(MuscleState(*each) for each in zip(held, angle, depth, slowed, strict=True)),
+        (*notes, *held_notes),
+    )
+
+
+def _followed(
+    given: Given, kinematics: MuscleKinematics, model: MusculoskeletalModel, settings: SimulationSettings
+) -> tuple[Excitation, Activation, list[str]]:
+    """Return excitation and activation at the movement's frames that follow what is given, and notes."""
+    if isinstance(given, Excitation):
+        excitation = mean_excitation(given, kinematics.time)
+        return excitation, activation_of(excitation, settings.dynamics), []
+    notes: list[str] = []
+    if isinstance(given, MuscleForces):
+        wanted, notes = activation_of_forces(given, kinematics, model)
+    else:
+        wanted = interpolate(given, kinematics.time)
+    excitation, activation = excitation_of(wanted, settings.dynamics)
+    return excitation, activation, notes + unreached_notes(wanted, activation)
+
+
+def _coverage_notes(given: Given, frames: Float[Array, " frame"]) -> list[str]:
+    first, last = given.time[0], given.time[-1]
+    if first <= frames[0] and last >= frames[-1]:
+        return []
+    return [
+        f"activations from {first:g} to {last:g} s are held beyond, for the movement lasts from "
+        f"{frames[0]:g} to {frames[-1]:g} s"
+    ]
+
+
+def _in_order(
+    values: Float[Array, "frame muscle"], names: Sequence[str], wanted: Sequence[str]
+) -> Float[Array, "frame wanted"]:
+    """Return the columns of some muscles, zeros for those that are not there."""
+    out = np.zeros((len(values), len(wanted)))
+    for column, name in enumerate(wanted):
+        if name in names:
+            out[:, column] = values[:, list(names).index(name)]
+    return out
