@@ -1,9 +1,14 @@
 """How many cores torch uses."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
+
+Done = TypeVar("Done")
 
 
 @contextmanager
@@ -16,3 +21,16 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def on_all_cores(work: Callable[..., Done], *items: Iterable[Any]) -> Iterator[Done]:
+    """Yield what some work makes of each item, in order, as `map` does, an item to each of torch's cores.
+
+    Torch's own threads would meet after every operation; within the work torch keeps to one.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1:
+        yield from map(work, *items)
+        return
+    with ThreadPoolExecutor(threads, initializer=partial(torch.set_num_threads, 1)) as cores:
+        yield from cores.map(work, *items)

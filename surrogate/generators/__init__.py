@@ -2,8 +2,6 @@
 
 import abc
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from numerical.threads import on_all_cores
 from surrogate.conditions import Conditions
 from surrogate.generators.between_electrodes import interpolation_weights
 
@@ -233,13 +232,9 @@ class Generator(nn.Module, abc.ABC):
             return torch.cat(list(map(part, latent.split(size), table.split(size))))
         place = self.geometry.shape[:2] if weights is None else weights.shape[:1]
         muap = torch.empty(len(table), *place, self.geometry.samples, device=table.device)
-        batches = (muap.split(size), latent.split(size), table.split(size))
-        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
-        if threads == 1 or len(batches[0]) == 1:
-            list(map(fill, *batches))
-        else:  # a batch to a core: torch's own threads would meet after every operation
-            with ThreadPoolExecutor(threads, initializer=partial(torch.set_num_threads, 1)) as cores:
-                list(cores.map(fill, *batches))
+        batches = muap.split(size), latent.split(size), table.split(size)
+        for _ in map(fill, *batches) if self.device.type != "cpu" else on_all_cores(fill, *batches):
+            pass
         return muap
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from numerical.anatomy.forearm import ARRAY_CENTRE, forearm
 from numerical.electrodes import ArraySettings, electrode_array
 from numerical.skin import LimbSkin
-from numerical.threads import one_thread
+from numerical.threads import on_all_cores
 from surrogate import checkpoint
 from surrogate.generators import ArrayGeometry, Generator
 from surrogate.movement.drive import Discharges, Drive
@@ -96,7 +96,7 @@ def simulate(
         counts = np.bincount(units.muscle, minlength=len(chosen)).tolist()
         drive = Drive(chosen, counts, settings.frame_rate_hz, seed, settings.recruitment, settings.drive)
         discharges = drive.step(done.excitation[:, :-1])
-    with stages("synthesis"), one_thread():
+    with stages("synthesis"):
         rate = generator.geometry.sampling_rate
         samples = round((len(pose.time) - 1) / settings.frame_rate_hz * rate)
         frame_times = pose.time - pose.time[0]
@@ -164,21 +164,24 @@ def contributions(
 
     frame_time: s from the first sample. states: of each muscle at the frames.
     """
-    for muscle, state in enumerate(states):
-        mine = units.of(muscle)
-        of_muscle = np.isin(discharges.motor_unit, mine)
-        when = discharges.time[of_muscle]
-        yield muscle_emg(
+
+    def of_muscle(muscle: int) -> Contribution:
+        mine, state = units.of(muscle), states[muscle]
+        chosen = np.isin(discharges.motor_unit, mine)
+        when = discharges.time[chosen]
+        return muscle_emg(
             generator,
             {name: values[mine] for name, values in units.conditions.items()},
             when,
-            np.searchsorted(mine, discharges.motor_unit[of_muscle]),
+            np.searchsorted(mine, discharges.motor_unit[chosen]),
             state.at(frame_time, when),
             samples,
             tolerance,
             parts.of(mine),
             state,
         )
+
+    yield from on_all_cores(of_muscle, range(len(states)))
 
 
 def _sum(

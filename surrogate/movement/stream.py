@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
 
 from numerical.anatomy.forearm import ARRAY_CENTRE, forearm
-from numerical.threads import one_thread
+from numerical.threads import on_all_cores
 from surrogate import checkpoint
 from surrogate.generators import Generator
 from surrogate.movement.drive import Drive
@@ -17,8 +17,9 @@ from surrogate.movement.modulation import LONGEST, SHORTEST, MuscleState, within
 from surrogate.movement.muap_table import MuapTable, muap_tables
 from surrogate.movement.parts import parts_of
 from surrogate.movement.population import MotorUnits, choose_muscles, motor_units
+from surrogate.movement.running_sum import RunningSum
 from surrogate.movement.settings import SimulationSettings
-from surrogate.movement.synthesis import add_discharges, first_samples
+from surrogate.movement.synthesis import first_samples
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -69,26 +70,30 @@ class EMGStream:
         parts = parts_of(forearm(settings.subject.forearm), units.fibres, ARRAY_CENTRE, settings.largest_part)
         self.units: MotorUnits = units
         rest = within_range(units.conditions, self.generator.conditions)
-        self._tables: list[list[MuapTable]] = []
-        for muscle, known in enumerate(self.states):
+
+        def tables(muscle: int) -> list[MuapTable]:
             mine = units.of(muscle)
             own = {name: values[mine] for name, values in rest.items()}
-            with one_thread():
-                made = muap_tables(self.generator, own, known, settings.tolerance, parts.of(mine))
-            self._tables.append(made)
+            known = self.states[muscle]
+            return muap_tables(self.generator, own, known, settings.tolerance, parts.of(mine))
+
+        made: list[MuapTable] = []
+        for muscle, of_muscle in enumerate(on_all_cores(tables, range(len(self.muscles)))):
+            made += of_muscle
             report("MUAPs", (muscle + 1) / len(self.muscles))
+        self._sum = RunningSum(made)
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
         """Begin again at time zero with the same motor units, whose discharges are drawn by `seed`."""
-        settings, geometry = self.settings, self.generator.geometry
+        settings = self.settings
         counts = [len(self.units.of(muscle)) for muscle in range(len(self.muscles))]
         self._drive = Drive(
             self.muscles, counts, settings.frame_rate_hz, seed, settings.recruitment, settings.drive
         )
         self._frame = 0
         self._last: Array | None = None
-        self._ahead = np.zeros((geometry.samples, geometry.rows * geometry.columns), np.float32)
+        self._sum.reset()
 
     @property
     def time(self) -> float:
@@ -127,19 +132,17 @@ class EMGStream:
         frames = excitation.shape[1]
         edges = (self._frame + np.arange(frames + 1)) / rate
         begin, end = (int(first_samples(edges[[i]], sampling)[0]) for i in (0, -1))
-        emg = np.zeros((end - begin + len(self._ahead) + 1, self._ahead.shape[1]), np.float32)
-        emg[: len(self._ahead)] = self._ahead
         discharges = self._drive.step(excitation)
+        states = np.zeros((len(discharges.time), way.shape[2]))
         muscle_of = self.units.muscle[discharges.motor_unit]
         for muscle, known in enumerate(self.states):
             mine = muscle_of == muscle
-            when, unit = discharges.time[mine], discharges.motor_unit[mine] - self.units.of(muscle)[0]
-            columns = [np.interp(when, edges, column) for column in way[:, muscle].T]
-            states = np.clip(np.stack(columns, axis=-1), known.table.min(0), known.table.max(0))
-            add_discharges(emg, self._tables[muscle], unit, states, first_samples(when, sampling) - begin)
+            columns = [np.interp(discharges.time[mine], edges, column) for column in way[:, muscle].T]
+            states[mine] = np.clip(np.stack(columns, axis=-1), known.table.min(0), known.table.max(0))
+        start = first_samples(discharges.time, sampling) - begin
+        emg = self._sum.next(end - begin, discharges.motor_unit, states, start)
         self._frame += frames
-        self._ahead = emg[end - begin : end - begin + len(self._ahead)].copy()
-        return Chunk(emg[: end - begin], discharges.time, discharges.motor_unit)
+        return Chunk(emg, discharges.time, discharges.motor_unit)
 
     def _frames(self, duration: float) -> int:
         frames = duration * self.settings.frame_rate_hz

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 
+from numerical.anatomy.forearm import ARRAY_CENTRE, forearm
 from numerical.motor_units import PoolSettings
-from surrogate.movement.modulation import MuscleState
+from surrogate.movement.modulation import MuscleState, within_range
+from surrogate.movement.parts import parts_of
 from surrogate.movement.population import Subject
 from surrogate.movement.settings import SimulationSettings
 from surrogate.movement.stream import EMGStream, lengths_between
-from surrogate.movement.synthesis import add_discharges, first_samples
+from surrogate.movement.synthesis import muscle_emg
 
 SETTINGS = SimulationSettings(subject=Subject(pool=PoolSettings(motor_units=6)))
 MUSCLES = ("FCR", "ECU")
@@ -58,15 +60,30 @@ def test_samples_are_the_same_however_they_are_divided_into_steps(stream, stride
     np.testing.assert_allclose(again, emg, rtol=0, atol=ROUNDING * np.abs(emg).max())
 
 
-def test_a_stream_is_the_sum_of_the_muaps_of_its_discharges(stream):
+def test_a_stream_is_the_recording_of_the_same_states(untrained, stream):
+    """Added up discharge by discharge, as `simulate` does, from tables of the same states."""
     emg, time, unit, length = streamed(stream, 3)
-    whole = np.zeros((len(emg) + 96, 320), np.float32)
-    for muscle in range(2):
-        mine = stream.units.muscle[unit] == muscle
-        states = MuscleState(length[:, muscle]).at(np.arange(FRAMES + 1) / 100, time[mine]).table
-        own = unit[mine] - stream.units.of(muscle)[0]
-        add_discharges(whole, stream._tables[muscle], own, states, first_samples(time[mine], 2048))
-    np.testing.assert_allclose(whole[: len(emg)], emg, rtol=0, atol=ROUNDING * np.abs(emg).max())
+    frame_time = np.arange(FRAMES + 1) / 100
+    rest = within_range(stream.units.conditions, untrained.conditions)
+    parts = parts_of(forearm(), stream.units.fibres, ARRAY_CENTRE)
+    whole = 0
+    for muscle, name in enumerate(MUSCLES):
+        mine = stream.units.of(muscle)
+        chosen = np.isin(unit, mine)
+        whole = (
+            whole
+            + muscle_emg(
+                untrained,
+                {condition: values[mine] for condition, values in rest.items()},
+                time[chosen],
+                unit[chosen] - mine[0],
+                MuscleState(length[:, muscle]).at(frame_time, time[chosen]),
+                len(emg),
+                parts=parts.of(mine),
+                visited=STATES[name],
+            ).emg
+        )
+    np.testing.assert_allclose(whole, emg, rtol=0, atol=ROUNDING * np.abs(emg).max())
     assert len(np.unique(unit)) > 6
 
 
