@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 # Okabe and Ito 2008: distinct for every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
-SEQUENTIAL = "cividis"
+SEQUENTIAL, DIVERGING = "cividis", "RdBu_r"  # red and blue are told apart by every kind of colour vision
 SIDES = {0: "volar", 90: "radial", 180: "dorsal", 270: "ulnar"}  # degrees
 WINDOW = 0.4  # s, of one map
 ALIKE = 0.98  # correlation above which one joint's curve stands for another's
@@ -22,20 +22,22 @@ SMALL, LARGE = 8, 9  # points
 def overview(dataset: xr.Dataset, maps: int = 6) -> Figure:
     """Return a figure of a whole recording.
 
-    Over time: joint angles, activations, discharges of all motor units, channels around the limb.
+    Over time: joint angles, activations, fibre lengths, discharges of all motor units, channels around the
+    limb.
     Below: RMS maps of the array at the `maps` moments whose activations differ the most.
     """
     by_muscle = 0.6 + 0.13 * dataset.sizes["muscle"]
-    heights = [2.0, by_muscle, by_muscle, 3.0, 3.4]
+    heights = [2.0, by_muscle, by_muscle, by_muscle, 3.0, 3.4]
     figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     first = figure.add_subplot(grid[0])
-    over_time = [first, *(figure.add_subplot(grid[row], sharex=first) for row in (1, 2, 3))]
+    over_time = [first, *(figure.add_subplot(grid[row], sharex=first) for row in (1, 2, 3, 4))]
     moments = distinct_moments(dataset, maps)
     draw_joint_angles(over_time[0], dataset)
     draw_activations(over_time[1], dataset)
-    draw_discharges(over_time[2], dataset)
-    draw_channels(over_time[3], dataset)
+    draw_fibre_lengths(over_time[2], dataset)
+    draw_discharges(over_time[3], dataset)
+    draw_channels(over_time[4], dataset)
     for axes in over_time:
         axes.tick_params(labelsize=SMALL, labelbottom=axes is over_time[-1])
         axes.spines[["top", "right"]].set_visible(False)
@@ -43,7 +45,7 @@ def overview(dataset: xr.Dataset, maps: int = 6) -> Figure:
     first.set_xlim(dataset.frame_time.values[0], dataset.frame_time.values[-1])
     mark_moments(over_time, moments)
     columns = 3
-    panels = grid[4].subgridspec(-(-len(moments) // columns), columns)
+    panels = grid[5].subgridspec(-(-len(moments) // columns), columns)
     for index, moment in enumerate(moments):
         axes = figure.add_subplot(panels[index // columns, index % columns])
         image = draw_rms_map(axes, dataset, moment - WINDOW / 2, moment + WINDOW / 2)
@@ -126,19 +128,40 @@ def draw_joint_angles(axes: Axes, dataset: xr.Dataset, most: int = 8) -> None:
 
 def draw_activations(axes: Axes, dataset: xr.Dataset) -> None:
     """Draw the muscles' activations as an image, muscle by time."""
-    time, activation = dataset.frame_time.values, 100 * dataset.activation.values
+    _draw_by_muscle(axes, dataset, 100 * dataset.activation.values, "activation (%)", SEQUENTIAL, 0, None)
+
+
+def draw_fibre_lengths(axes: Axes, dataset: xr.Dataset) -> None:
+    """Draw the muscles' relative fibre lengths as an image, muscle by time, about the optimal length."""
+    length = dataset.relative_length.values
+    reach = float(np.abs(length - 1).max()) or 0.1
+    label = "fibre length (optimal lengths)"
+    _draw_by_muscle(axes, dataset, length, label, DIVERGING, 1 - reach, 1 + reach)
+
+
+def _draw_by_muscle(
+    axes: Axes,
+    dataset: xr.Dataset,
+    values: Array,
+    label: str,
+    colours: str,
+    lowest: float,
+    highest: float | None,
+) -> None:
+    time = dataset.frame_time.values
     image = axes.imshow(
-        activation,
+        values,
         aspect="auto",
-        cmap=SEQUENTIAL,
-        extent=(time[0], time[-1], len(activation) - 0.5, -0.5),
+        cmap=colours,
+        extent=(time[0], time[-1], len(values) - 0.5, -0.5),
         interpolation="nearest",
-        vmin=0,
+        vmin=lowest,
+        vmax=highest,
     )
-    axes.set_yticks(range(len(activation)), dataset.muscle.values.tolist(), fontsize=SMALL)
+    axes.set_yticks(range(len(values)), dataset.muscle.values.tolist(), fontsize=SMALL)
     beside = axes.inset_axes((1.01, 0.0, 0.012, 1.0))
     bar = axes.figure.colorbar(image, cax=beside)
-    bar.set_label("activation (%)", fontsize=LARGE)
+    bar.set_label(label, fontsize=LARGE)
     beside.tick_params(labelsize=SMALL)
 
 
