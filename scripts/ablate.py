@@ -37,6 +37,8 @@ class Options:
     """Adversarial steps of every run."""
     seed: int = 0
     """Of every random number."""
+    score_samples: int | None = None
+    """Held-out MUAPs of each split that runs are scored on; all of them by default."""
 
 
 def main(options: Options) -> None:
@@ -57,7 +59,7 @@ def main(options: Options) -> None:
         folder = options.output / name.replace(" ", "_")
         state = train(corpus, folder, settings, Fabric(devices=1), wandb="disabled")
         assert state is not None
-        scores[name] = evaluate(state.average, corpus, held_out_splits(corpus))
+        scores[name] = evaluate(state.average, corpus, held_out_splits(corpus), limit=options.score_samples)
         print(f"{name}: {line(scores[name])}", flush=True)
     replace_file(options.output / "ablation.json", (json.dumps(scores, indent=1) + "\n").encode())
     splits = held_out_splits(corpus)

@@ -30,6 +30,7 @@ from typing import Literal
 
 import numpy as np
 import tyro
+from scipy.signal import welch
 from tyro.extras import SubcommandApp
 
 import surrogate
@@ -148,6 +149,7 @@ def compare_emg(
     simulated = simulate(movement, reference, muscles=[muscle], settings=whole, seed=seed, clip=clip).dataset
     a, b = generated["emg"].values, simulated["emg"].values
     rms_a, rms_b = (np.sqrt((e**2).mean(1)) for e in (a, b))
+    median_a, median_b = (median_frequency(e, generator.geometry.sampling_rate) for e in (a, b))
     scores = {
         "muscle": muscle,
         "motor_units": motor_units,
@@ -157,6 +159,10 @@ def compare_emg(
         "nrmse": float(np.sqrt(((a - b) ** 2).mean()) / np.ptp(b)),
         "rms_error_median": float(np.median(np.abs(rms_a / rms_b - 1))),
         "rms_error_worst": float(np.abs(rms_a / rms_b - 1).max()),
+        "median_frequency_hz": float(median_b.mean()),
+        "median_frequency_error_median": float(np.median(np.abs(median_a / median_b - 1))),
+        "median_frequency_error_worst": float(np.abs(median_a / median_b - 1).max()),
+        "interpolation_error_nrmse": float(generated["motor_unit_interpolation_error"].max()),
     }
     output.mkdir(parents=True, exist_ok=True)
     picture = io.BytesIO()
@@ -164,6 +170,13 @@ def compare_emg(
     replace_file(output / "comparison.png", picture.getvalue())
     replace_file(output / "comparison.json", (json.dumps(scores, indent=1) + "\n").encode())
     print(json.dumps(scores, indent=1))
+
+
+def median_frequency(emg: np.ndarray, sampling_rate: float) -> np.ndarray:
+    """Return the frequency [Hz] that halves the power of every channel."""
+    frequency, power = welch(emg, sampling_rate, nperseg=2048, axis=-1)
+    share = power.cumsum(-1) / power.sum(-1, keepdims=True)
+    return np.array([np.interp(0.5, row, frequency) for row in share])
 
 
 def accuracy_checks(quick: bool, seed: int, cylinders: int, vertices: int) -> Checks:
