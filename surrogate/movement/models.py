@@ -152,6 +152,7 @@ def _with_hand(name: str, title: str, hand_mass: float) -> MusculoskeletalModel:
         if hand_mass > 0:
             palm = spec.body("thirdmc_r").add_body(name="held_mass", pos=HAND_CENTRE)
             palm.mass, palm.inertia = hand_mass, [4e-4 * hand_mass] * 3  # a sphere of 3 cm radius
+            palm.ipos = (0.0, 0.0, 0.0)  # unset, it is taken to be pos once more
             palm.explicitinertial = True
         model = _compiled(spec)
     largest = model.body_mass[:, None] * LARGEST_GYRATION**2

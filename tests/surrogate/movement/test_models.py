@@ -1,10 +1,11 @@
 """Models: those of myo-sim and files of the user's; malformed ones give one clear line each."""
 
+import mujoco
 import numpy as np
 import pytest
 
 from surrogate.movement.kinematics import force_curves, muscle_kinematics, normalised_fibre_length
-from surrogate.movement.models import load_mjcf, load_model
+from surrogate.movement.models import HAND_CENTRE, load_mjcf, load_model
 from surrogate.movement.posture import check_range, match_joints, pose_arm
 from surrogate.movement.trajectory import Trajectory
 
@@ -242,3 +243,14 @@ def test_frames_do_not_depend_on_how_threads_share_them(leg):
         alone = muscle_kinematics(leg, posed(leg, "knee_angle", angles[[frame, frame]]))
         np.testing.assert_array_equal(whole.length[frame], alone.length[0])
         np.testing.assert_array_equal(whole.moment_arm[frame], alone.moment_arm[0])
+
+
+def test_a_held_mass_lies_in_the_palm():
+    """Its centre of mass is where forces on the hand act, and it weighs there."""
+    model = load_model("hand", hand_mass=0.7).model
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    held, palm = model.body("held_mass").id, model.body("thirdmc_r").id
+    centre = data.xpos[palm] + data.xmat[palm].reshape(3, 3) @ HAND_CENTRE
+    np.testing.assert_allclose(data.xipos[held], centre, atol=1e-12)
+    assert model.body_mass[held] == pytest.approx(0.7)
