@@ -21,6 +21,7 @@ from numerical.conditions import NEUTRAL
 from numerical.conductor import Conductivities
 from numerical.fibres import layouts, muscle_regions
 from numerical.motor_units import PoolSettings, motor_unit_pool
+from surrogate.movement.pool_sizes import sized_pools
 
 Array = NDArray[np.float64]
 
@@ -47,6 +48,19 @@ class Subject(BaseModel):
         default=PoolSettings(motor_units=60),
         description="motor units of every muscle",
     )
+    motor_unit_share: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="part of each muscle's own number of motor units that it has, instead of the same number "
+        "for all",
+    )
+
+    def pools(self, muscles: Sequence[str]) -> dict[str, PoolSettings]:
+        """Return the pool of each muscle. Raises ValueError as `sized_pools` does."""
+        if self.motor_unit_share is None:
+            return dict.fromkeys(muscles, self.pool)
+        return sized_pools(muscles, self.pool, self.motor_unit_share)
 
     def conductor_conditions(self) -> dict[str, float]:
         """Return the conditions that all motor units of the subject share, in SI units.
@@ -120,16 +134,17 @@ def motor_units(subject: Subject, muscles: Sequence[str], seed: int) -> MotorUni
     """
     chosen = choose_muscles(muscles)
     limb = forearm(subject.forearm)
-    parts = [_units_of_muscle(limb, name, subject.pool, seed) for name in chosen]
-    count = subject.pool.motor_units
+    pools = subject.pools(chosen)
+    parts = [_units_of_muscle(limb, name, pools[name], seed) for name in chosen]
+    counts = [pools[name].motor_units for name in chosen]
     shared = subject.conductor_conditions()
     own = {name: np.concatenate([part[2][name] for part in parts]) for name in parts[0][2]}
     return MotorUnits(
         chosen,
-        np.repeat(np.arange(len(chosen)), count),
+        np.repeat(np.arange(len(chosen)), counts),
         np.concatenate([part[0] for part in parts]),
         np.concatenate([part[1] for part in parts]),
-        own | {name: np.full(len(chosen) * count, value) for name, value in shared.items()},
+        own | {name: np.full(sum(counts), value) for name, value in shared.items()},
         tuple(fibres for part in parts for fibres in part[3]),
     )
 

@@ -5,6 +5,7 @@ from numerical.anatomy.forearm import ARRAY_CENTRE, ForearmSettings, forearm
 from numerical.fibres import muscle_regions
 from numerical.motor_units import PoolSettings
 from surrogate.conditions import NAMES
+from surrogate.movement.pool_sizes import motor_unit_numbers
 from surrogate.movement.population import (
     FIBRE_END_SPREAD,
     INNERVATION_ZONE,
@@ -112,6 +113,16 @@ def test_the_subject_rules_the_conductor():
     units = motor_units(thick, ("PL",), seed=0)
     np.testing.assert_array_equal(units.conditions["fat_thickness"], 0.006)
     np.testing.assert_array_equal(units.conditions["muscle_longitudinal_conductivity"], 0.5)
+
+
+def test_muscles_may_have_their_own_numbers_of_motor_units():
+    sized = Subject(pool=PoolSettings(motor_units=12), motor_unit_share=0.05)
+    units = motor_units(sized, ("FCU", "FDP4"), seed=1)
+    numbers = motor_unit_numbers()
+    for index, name in enumerate(units.muscles):
+        assert len(units.of(index)) == round(0.05 * numbers[name].motor_units)
+    assert all(len(values) == len(units) for values in units.conditions.values())
+    assert len(units.fibres) == len(units)
 
 
 def test_names_are_understood_in_any_case_and_with_a_side():
