@@ -1,7 +1,5 @@
 """A pose over time turned into its muscles' lengths, moment arms and forces."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import singledispatch
 
@@ -10,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from numerical.threads import on_all_cores
 from surrogate.movement.force_curves import ForceCurves
 from surrogate.movement.models import MusculoskeletalModel, tendon_geometry
 from surrogate.movement.posture import Pose
@@ -126,8 +125,8 @@ def _of_mujoco(model: MusculoskeletalModel, pose: Pose) -> MuscleKinematics:
             stretching[frame] = slope @ velocity[frame]
             moment_arm[frame] = -slope @ jacobian[frame]
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        list(threads.map(some_frames, range(0, len(pose.time), FRAMES_AT_ONCE)))
+    for _ in on_all_cores(some_frames, range(0, len(pose.time), FRAMES_AT_ONCE)):
+        pass
     curves, fibre_length = force_curves(model), normalised_fibre_length(model, length)
     fibre_velocity = stretching / optimal_lengths(model)
     active = curves.maximal_force * curves.of_length(fibre_length) * curves.of_velocity(fibre_velocity)

@@ -47,14 +47,10 @@ class MuapTable:
     course: Float[Tensor, "node time pattern"]
     error: float
 
-    def courses(self, states: Float[Array, "discharge dimension"]) -> Float[Tensor, "discharge time pattern"]:
-        """Return the courses of the patterns of MUAPs in given states."""
-        weights = torch.from_numpy(self.nodes.weights(states).astype(np.float32))
-        return (weights @ self.course.flatten(1)).unflatten(1, self.course.shape[1:])
-
     def muaps(self, states: Float[Array, "discharge dimension"]) -> Float[Tensor, "discharge time channel"]:
         """Return MUAPs [V] in given states."""
-        return self.courses(states) @ self.pattern
+        weights = torch.from_numpy(self.nodes.weights(states).astype(np.float32))
+        return (weights @ self.course.flatten(1)).unflatten(1, self.course.shape[1:]) @ self.pattern
 
 
 def muap_tables(

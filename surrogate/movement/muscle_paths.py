@@ -14,8 +14,6 @@ beyond which neighbouring muscles would have to make way: paths cut corners that
 pronation come nearer to the skin or sink by up to 10 mm, which no limb would hold.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -28,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from numerical.anatomy import segment as tables
 from numerical.anatomy.atlas import ANATOMIES
 from numerical.anatomy.musculoskeletal import PosedModel
+from numerical.threads import on_all_cores
 from surrogate.movement.kinematics import FRAMES_AT_ONCE
 from surrogate.movement.models import MusculoskeletalModel
 from surrogate.movement.posture import Pose
@@ -86,11 +85,10 @@ def path_shift(
     check_finite(pose.time, model.joints, pose.angles, "joint", pose.source)
     drawn = _drawn(model, segment)
     chunks = range(0, len(pose.time), FRAMES_AT_ONCE)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        paths = threads.map(
-            lambda first: _crossings(model, drawn, pose.angles[first : first + FRAMES_AT_ONCE]), chunks
-        )
-        moved = np.concatenate(list(paths)) - drawn.crossing
+    paths = on_all_cores(
+        lambda first: _crossings(model, drawn, pose.angles[first : first + FRAMES_AT_ONCE]), chunks
+    )
+    moved = np.concatenate(list(paths)) - drawn.crossing
     outward = drawn.places / np.abs(drawn.places)
     under_skin = relative_shift(drawn.places, drawn.areas, moved) / outward[:, None]
     mean = under_skin.mean(axis=-1)

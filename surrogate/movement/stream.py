@@ -66,6 +66,7 @@ class EMGStream:
         self.generator = checkpoint.load(generator) if isinstance(generator, str | Path) else generator
         self.muscles = choose_muscles(muscles)
         self.states = [(states or {}).get(name, lengths_between(SHORTEST, LONGEST)) for name in self.muscles]
+        self._bounds = [(known.table.min(0), known.table.max(0)) for known in self.states]
         units = motor_units(settings.subject, self.muscles, seed)
         parts = parts_of(forearm(settings.subject.forearm), units.fibres, ARRAY_CENTRE, settings.largest_part)
         self.units: MotorUnits = units
@@ -135,10 +136,10 @@ class EMGStream:
         discharges = self._drive.step(excitation)
         states = np.zeros((len(discharges.time), way.shape[2]))
         muscle_of = self.units.muscle[discharges.motor_unit]
-        for muscle, known in enumerate(self.states):
+        for muscle, bounds in enumerate(self._bounds):
             mine = muscle_of == muscle
             columns = [np.interp(discharges.time[mine], edges, column) for column in way[:, muscle].T]
-            states[mine] = np.clip(np.stack(columns, axis=-1), known.table.min(0), known.table.max(0))
+            states[mine] = np.clip(np.stack(columns, axis=-1), *bounds)
         start = first_samples(discharges.time, sampling) - begin
         emg = self._sum.next(end - begin, discharges.motor_unit, states, start)
         self._frame += frames

@@ -22,19 +22,8 @@ from surrogate.movement.posture import Pose, match_joints, pose_arm
 from surrogate.movement.reading import read_trajectory
 from surrogate.movement.torque import Load, required_torque
 from surrogate.movement.trajectory import Trajectory
+from tests.surrogate.movement.conftest import RECORDED, RECORDINGS, needs_recordings
 
-RECORDED = Path(__file__).resolve().parents[4] / "shared/data/trajectories"
-RECORDINGS = (
-    "arm26_elbow_flexion.mot",
-    "cup_drink1.csv",
-    "hammer_use1.csv",
-    "knife_chop1.csv",
-    "myosuite_fingers.csv",
-    "phone_lift.csv",
-)
-needs_recordings = pytest.mark.skipif(
-    not RECORDED.is_dir(), reason="the folder ../shared/data/trajectories is not here"
-)
 RESERVE = OptimisationSettings().reserve_torque
 EXAMPLE = Path(__file__).parents[3] / "surrogate/movement/examples/wrist_and_hand.csv"
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from surrogate.movement.arrays import to_dataarray, to_dataframe
 from surrogate.movement.reading import read_trajectory, trajectory_from
 from surrogate.movement.trajectory import Trajectory
+from tests.surrogate.movement.conftest import RECORDED, needs_recordings
 
 SIMM = "name x\ndatacolumns 2\ndatarows 2\ninDegrees yes\nendheader\n{}"
 MOT = "Coordinates\nversion=1\nnRows=2\nnColumns=2\ninDegrees={}\n\nendheader\n{}"
-RECORDED = Path(__file__).parents[4] / "shared/data/trajectories"
 
 
 def written(folder: Path, text: str, name: str = "movement.csv") -> Path:
@@ -149,7 +149,7 @@ def test_units_of_an_npz(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_trajectory(tmp_path / "a.npz").angles[:, 0], [0, np.pi / 2])
 
 
-@pytest.mark.skipif(not RECORDED.is_dir(), reason=f"needs recorded trajectories in {RECORDED}")
+@needs_recordings
 @pytest.mark.parametrize(
     ("name", "joints", "rate"),
     [
