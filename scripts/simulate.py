@@ -13,8 +13,11 @@ from typing import Annotated, Literal
 import tyro
 
 from surrogate import plots
+from surrogate.checkpoint import read_card
 from surrogate.movement.activation_tables import read_activations, read_excitations, read_forces
+from surrogate.movement.electrodes import read_electrodes
 from surrogate.movement.muscle_activity import Given
+from surrogate.movement.population import muscle_names
 from surrogate.movement.poses import pose_trajectory
 from surrogate.movement.reading import read_trajectory
 from surrogate.movement.settings import SimulationSettings
@@ -27,7 +30,7 @@ from surrogate.stage_progress import stage_progress
 
 @dataclass(frozen=True)
 class Options:
-    """Simulate the surface EMG of a movement of an arm."""
+    """Simulate the surface EMG of a movement of an arm or a leg."""
 
     trajectory: tyro.conf.Positional[Path | None] = None
     """Joint angles over time: .csv, OpenSim .mot or .sto, .c3d, .npz, .npy, or a sequence of poses in .yaml.
@@ -38,9 +41,12 @@ class Options:
     """Named poses instead of a file: `rest:0.5, fist:1@0.8, rest` holds rest for 0.5 s, closes the hand in
     0.8 s, holds it for 1 s and opens it."""
     checkpoint: str = "forearm"
-    """Generator: the name of a shipped one, or a path to its .safetensors or .json."""
+    """Generator, and with it the limb: the name of a shipped one, or a path to its .safetensors or .json."""
     muscles: str | None = None
-    """Muscles, separated by commas; all of the forearm's by default."""
+    """Muscles, separated by commas; all of the limb's by default."""
+    electrodes: str | None = None
+    """On the generator's array instead of all of it: a bracelet, 8, two rings of 16 whose middle lies 20 mm
+    proximal, 2x16@-20, or a .yaml file of places, montage and shifts."""
     activations: Path | None = None
     """Table of muscle activations over time, instead of those that explain the movement."""
     excitations: Path | None = None
@@ -58,7 +64,7 @@ class Options:
     fill: float = 0.0
     """Longest gap to interpolate, s; longer ones are refused."""
     side: Literal["right", "left"] = "right"
-    """Which arm."""
+    """Which arm or leg."""
     clip: bool = False
     """Hold joints at their limits, with a warning, instead of refusing angles beyond them."""
     seed: int = 0
@@ -80,6 +86,7 @@ def main(options: Options) -> None:
             options.checkpoint,
             muscles=options.muscles.split(",") if options.muscles is not None else None,
             activation=given,
+            electrodes=read_electrodes(options.electrodes) if options.electrodes else None,
             forces=(read_force(options.hand_force),) if options.hand_force else (),
             torques=read_torques(options.joint_torques) if options.joint_torques else None,
             settings=options.settings,
@@ -116,7 +123,10 @@ def instead(options: Options) -> Given | None:
     paths = {name: getattr(options, name) for name in readers if getattr(options, name) is not None}
     if len(paths) > 1:
         raise ValueError(f"--{' and --'.join(paths)} cannot be given together")
-    return next((readers[name](path) for name, path in paths.items()), None)
+    if not paths:
+        return None
+    limb = read_card(options.checkpoint)[0]["geometry"].get("limb", "forearm")
+    return next(readers[name](path, muscle_names(limb)) for name, path in paths.items())
 
 
 if __name__ == "__main__":

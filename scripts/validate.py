@@ -36,7 +36,7 @@ from tyro.extras import SubcommandApp
 import surrogate
 from numerical import report
 from numerical.anatomy.cylinder import LayeredCylinder
-from numerical.anatomy.forearm import ForearmResolution
+from numerical.anatomy.segment import LimbResolution
 from numerical.checks import consistency, convergence, cylinder, imported, physiology
 from numerical.corpus.settings import RESOLUTION
 from numerical.motor_units import PoolSettings
@@ -137,7 +137,7 @@ def compare_emg(
     ).dataset
     reference = NumericalReference(
         subject,
-        population.motor_units(subject, [muscle], seed),
+        population.motor_units(subject, [muscle], seed, generator.geometry.limb),
         array_settings(generator.geometry),
         generator.geometry,
         generator.conditions,
@@ -185,7 +185,7 @@ def accuracy_checks(quick: bool, seed: int, cylinders: int, vertices: int) -> Ch
     quick: on few cases and coarse forearms, without what takes minutes: the finer mesh of a forearm, which
     also takes 4 GB, and meshing imported limbs.
     """
-    resolution = ForearmResolution(angles=64, slice_spacing=0.004) if quick else ForearmResolution()
+    resolution = LimbResolution(angles=64, slice_spacing=0.004) if quick else LimbResolution()
     checks: Checks = {
         "lead-field": partial(cylinder.lead_field_check, cylinders, seed, vertices),
         "single-fibre": partial(cylinder.single_fibre_check, 1 if quick else cylinders, seed, vertices),

@@ -118,6 +118,7 @@ def read_corpus(path: str | Path) -> Corpus:
         columns=settings.array.columns,
         samples=settings.samples,
         sampling_rate=settings.sampling_rate,
+        limb=settings.limb,
     )
     return Corpus(
         path=path,

@@ -7,12 +7,13 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
+from numerical.anatomy.segments import SEGMENTS
+
 Array = NDArray[np.float64]
 
 # Okabe and Ito 2008: distinct for every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 SEQUENTIAL, DIVERGING = "cividis", "RdBu_r"  # red and blue are told apart by every kind of colour vision
-SIDES = {0: "volar", 90: "radial", 180: "dorsal", 270: "ulnar"}  # degrees
 WINDOW = 0.4  # s, of one map
 ALIKE = 0.98  # correlation above which one joint's curve stands for another's
 WIDTH, DPI = 11.0, 90  # inches, dots per inch
@@ -181,15 +182,17 @@ def draw_discharges(axes: Axes, dataset: xr.Dataset) -> None:
 
 def draw_channels(axes: Axes, dataset: xr.Dataset, count: int = 8) -> None:
     """Draw channels evenly spaced around the middle of the array, one above the other."""
-    row = int(dataset.electrode_row.max()) // 2
-    columns = int(dataset.electrode_column.max()) + 1
-    picked = np.unique(np.arange(count) * columns // count)
-    traces = 1e6 * dataset.emg[row * columns + picked].values
+    rows, degrees = dataset.electrode_row.values, _degrees(dataset)
+    row = int(rows[rows <= rows.max() // 2].max())
+    mine = np.flatnonzero(rows == row)
+    mine = mine[np.argsort(degrees[mine], kind="stable")]
+    picked = mine[np.unique(np.arange(count) * len(mine) // count)]
+    traces, sides = 1e6 * dataset.emg[picked].values, _sides(dataset)
     step = 0.8 * float(np.ptp(traces, axis=1).max()) or 1.0
     labels = []
-    for place, (column, trace) in enumerate(zip(picked.tolist(), traces, strict=True)):
-        angle = round(360 * column / columns)
-        labels.append(f"{SIDES.get(angle, '')} {angle}°".strip())
+    for place, (channel, trace) in enumerate(zip(picked.tolist(), traces, strict=True)):
+        angle = round(degrees[channel]) % 360
+        labels.append(f"{sides.get(angle, '')} {angle}°".strip())
         time, envelope = _envelope(dataset.time.values, trace)
         axes.plot(time, envelope - place * step, color=COLOURS[0], linewidth=0.4)
     axes.set_yticks([-place * step for place in range(len(picked))], labels, fontsize=SMALL)
@@ -216,22 +219,38 @@ def _round_down(value: float) -> float:
 
 
 def rms_map(dataset: xr.Dataset, start: float, stop: float) -> Array:
-    """Return the RMS [V] of every electrode between two times [s], shape [row, column]."""
+    """Return the RMS [V] of every electrode between two times [s], [row, column], NaN where there is none."""
     first, last = np.searchsorted(dataset.time.values, [start, stop])
     part = dataset.emg[:, first:last].values
-    shape = (int(dataset.electrode_row.max()) + 1, int(dataset.electrode_column.max()) + 1)
-    return np.sqrt(np.mean(np.square(part), axis=1, dtype=float)).reshape(shape)
+    rows, columns = dataset.electrode_row.values, dataset.electrode_column.values
+    values = np.full((rows.max() + 1, columns.max() + 1), np.nan)
+    values[rows, columns] = np.sqrt(np.mean(np.square(part), axis=1, dtype=float))
+    return values
+
+
+def _degrees(dataset: xr.Dataset) -> Array:
+    """Return the angles of the channels around the limb, 0 to 360."""
+    return np.degrees(np.arctan2(dataset.electrode_y.values, dataset.electrode_x.values)) % 360
+
+
+def _sides(dataset: xr.Dataset) -> dict[int, str]:
+    """Return what lies at 0, 90, 180 and 270 degrees."""
+    return dict(zip((0, 90, 180, 270), SEGMENTS[dataset.attrs.get("limb", "forearm")].sides, strict=True))
 
 
 def draw_rms_map(axes: Axes, dataset: xr.Dataset, start: float, stop: float) -> AxesImage:
     """Draw the RMS [µV] of the unrolled array between two times [s], from 0 to its maximum."""
     values = 1e6 * rms_map(dataset, start, stop)
-    rows, columns = values.shape
-    image = axes.imshow(values, aspect="auto", cmap=SEQUENTIAL, vmin=0, vmax=values.max() or 1.0)
-    places = [angle / 360 * columns for angle in SIDES]
-    labels = [f"{side}\n{angle}°" for angle, side in SIDES.items()]
-    axes.set_xticks(places, labels, fontsize=SMALL)
-    axes.set_yticks([0, rows - 1], ["proximal", "distal"], fontsize=SMALL)
+    image = axes.imshow(values, aspect="auto", cmap=SEQUENTIAL, vmin=0, vmax=np.nanmax(values) or 1.0)
+    column, first = np.unique(dataset.electrode_column.values, return_index=True)
+    around = np.round(_degrees(dataset)[first], 3) % 360
+    shown = {a: side for a, side in _sides(dataset).items() if around[0] <= a <= around[-1]}
+    axes.set_xticks(
+        np.interp(list(shown), around, column),
+        [f"{side}\n{angle}°" for angle, side in shown.items()],
+        fontsize=SMALL,
+    )
+    axes.set_yticks([0, len(values) - 1], ["proximal", "distal"], fontsize=SMALL)
     return image
 
 

@@ -19,20 +19,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = "myomime-recording"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 STORE, PICTURE, SUMMARY = "recording.zarr", "emg.png", "summary.json"
 CHUNK = 4096  # samples, of all channels: 5 MB
+UNITS = 32  # whose MUAPs make a chunk: 4 MB
 PACKAGES = ("myomime", "torch", "numpy", "mujoco", "myo-sim", "xarray", "zarr")
 SILENCE = 0.4  # s; a longer interval between discharges is a pause, not a rate
 
 # Variable: dimensions, unit, description. Conditions of the motor units are added to these.
 VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "emg": (("channel", "time"), "V", "monopolar surface EMG"),
+    "emg": (("channel", "time"), "V", "surface EMG"),
+    "electrode_name": (("channel",), "", "name of the channel"),
     "electrode_row": (("channel",), "1", "row of the electrode, 0 most proximal"),
-    "electrode_column": (("channel",), "1", "column of the electrode, 0 at angle 0, volar"),
-    "electrode_x": (("channel",), "m", "place on the skin, towards volar"),
-    "electrode_y": (("channel",), "m", "place on the skin, towards radial"),
-    "electrode_z": (("channel",), "m", "place on the skin, distal of the elbow"),
+    "electrode_column": (("channel",), "1", "column of the electrode, 0 nearest to angle 0"),
+    "electrode_x": (("channel",), "m", "place on the skin, towards volar, in a leg anterior"),
+    "electrode_y": (("channel",), "m", "place on the skin, towards radial, in a leg lateral"),
+    "electrode_z": (("channel",), "m", "place on the skin, distal of the limb's proximal joint"),
     "joint_angle": (("joint", "frame"), "rad", "angles of the given joints, as applied"),
     "excitation": (("muscle", "frame"), "1", "of the muscle's motor neurons from the frame on, 0 to 1"),
     "activation": (("muscle", "frame"), "1", "muscle activation, 0 to 1"),
@@ -50,8 +52,8 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "discharge_motor_unit": (("discharge",), "1", "motor unit that discharges"),
     "motor_unit_muscle": (("motor_unit",), "", "muscle of the motor unit"),
     "motor_unit_recruitment_threshold": (("motor_unit",), "1", "activation at first discharge"),
-    "motor_unit_territory_x": (("motor_unit",), "m", "territory's centre, towards volar"),
-    "motor_unit_territory_y": (("motor_unit",), "m", "territory's centre, towards radial"),
+    "motor_unit_territory_x": (("motor_unit",), "m", "territory's centre, in the axes of electrode_x"),
+    "motor_unit_territory_y": (("motor_unit",), "m", "territory's centre, in the axes of electrode_y"),
     "motor_unit_territory_radius": (("motor_unit",), "m", "territory's radius"),
     "motor_unit_parts": (("motor_unit",), "1", "parts of its fibres whose MUAPs are generated and added"),
     "motor_unit_interpolation_nodes": (("motor_unit",), "1", "muscle states with a MUAP generated"),
@@ -60,12 +62,18 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
         "1",
         "nRMSE of interpolation, measured between nodes",
     ),
+    "muap": (
+        ("motor_unit", "channel", "muap_time"),
+        "V",
+        "MUAP in the mean state of its muscle; that of each discharge follows the state",
+    ),
+    "muap_time": (("muap_time",), "s", "time since the discharge"),
     "time": (("time",), "s", "time of the EMG's samples"),
     "frame_time": (("frame",), "s", "time of the movement's frames"),
     "muscle": (("muscle",), "", "name"),
     "joint": (("joint",), "", "name"),
 }
-COORDINATES = ("time", "frame_time", "muscle", "joint")
+COORDINATES = ("time", "frame_time", "muap_time", "muscle", "joint")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +99,15 @@ def recording_dataset(
     values: every variable of VARIABLES by name. conditions: of the motor units at rest, by name; each
     becomes the variable `motor_unit_NAME`. attributes: text and numbers, stored as they are, and
     whatever else JSON can carry.
+    Raises ValueError for a number that is not finite.
     """
     dataset = xr.Dataset()
     for name, (dims, unit, description) in VARIABLES.items():
         attrs = {"description": description} | ({"units": unit} if unit else {})
         # Zarr keeps strings of any length only from arrays of objects.
         array = np.asarray(values[name])
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"recording: {name} is not finite at {np.argwhere(~np.isfinite(array))[0]}")
         array = array.astype(object) if array.dtype.kind == "U" else array
         dataset[name] = (dims, array, attrs)
     for name, array in conditions.items():
@@ -191,11 +202,20 @@ def write_recording(recording: Recording, directory: str | Path, figure: "Figure
 
 def _write_store(dataset: xr.Dataset, path: Path) -> None:
     _remove(path)
-    chunks = (dataset.sizes["channel"], min(CHUNK, dataset.sizes["time"]))
+    sizes = dataset.sizes
+    chunks = {
+        "emg": (sizes["channel"], min(CHUNK, sizes["time"])),
+        "muap": (min(UNITS, sizes["motor_unit"]), sizes["channel"], sizes["muap_time"]),
+    }
     with warnings.catch_warnings():
         # Zarr 3 reads consolidated metadata everywhere, though its standard does not name it yet.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
-        dataset.to_zarr(path, mode="w", zarr_format=3, encoding={"emg": {"chunks": chunks}})
+        dataset.to_zarr(
+            path,
+            mode="w",
+            zarr_format=3,
+            encoding={name: {"chunks": chunk} for name, chunk in chunks.items()},
+        )
 
 
 def _remove(path: Path) -> None:

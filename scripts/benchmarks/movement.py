@@ -9,7 +9,7 @@ import surrogate
 from numerical.motor_units import PoolSettings
 from surrogate.generators import Generator
 from surrogate.movement.modulation import MuscleState
-from surrogate.movement.population import MUSCLES, Subject
+from surrogate.movement.population import Subject
 from surrogate.movement.poses import named_poses, pose_trajectory
 from surrogate.movement.settings import SimulationSettings
 from surrogate.movement.simulation import simulate
@@ -64,9 +64,10 @@ def latency(
     data = recording.dataset
     names = ("relative_length", "angle_shift", "depth_shift", "conduction_slowing")
     table = np.stack([data[name].values for name in names], -1)
-    states = {name: MuscleState.of_table(table[row]) for row, name in enumerate(MUSCLES)}
+    muscles = data["muscle"].values.tolist()
+    states = {name: MuscleState.of_table(table[row]) for row, name in enumerate(muscles)}
     start = time.perf_counter()
-    stream = EMGStream(generator, muscles=MUSCLES, settings=settings, seed=seed, states=states)
+    stream = EMGStream(generator, muscles=muscles, settings=settings, seed=seed, states=states)
     prepared = time.perf_counter() - start
     frames = round(CHUNK * settings.frame_rate_hz)
     excitation, took = data["excitation"].values, []

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
+from numerical.anatomy.segments import SEGMENTS
 from numerical.threads import on_all_cores
 from surrogate.conditions import Conditions
 from surrogate.generators.between_electrodes import interpolation_weights
@@ -33,6 +34,16 @@ class ArrayGeometry(BaseModel):
     columns: int = Field(gt=0, description="electrodes around the limb, the first at angle 0")
     samples: int = Field(gt=0, description="samples of one MUAP")
     sampling_rate: float = Field(gt=0, description="Hz")
+    limb: str = Field(
+        "forearm", description="the segment around which it lies, of numerical.anatomy.segments"
+    )
+
+    @field_validator("limb")
+    @classmethod
+    def _known(cls, limb: str) -> str:
+        if limb not in SEGMENTS:
+            raise ValueError(f"unknown limb {limb!r}; allowed are {', '.join(SEGMENTS)}")
+        return limb
 
     @property
     def rows(self) -> int:

@@ -16,11 +16,13 @@ from surrogate.movement.excitation import Activation, Excitation
 from surrogate.movement.kinematics import MuscleKinematics, force_curves
 from surrogate.movement.models import MusculoskeletalModel
 from surrogate.movement.naming import nearest
-from surrogate.movement.population import MUSCLES
+from surrogate.movement.population import muscle_names
 from surrogate.movement.tables import Table, read_table
 from surrogate.movement.trajectory import check_finite, check_time
 
 Array = np.ndarray
+
+FOREARM = muscle_names("forearm")
 
 # Units by their names in lower case without spaces: how many make the whole of a muscle's maximum.
 PARTS = {"1": 1.0, "fraction": 1.0, "%": 100.0, "%mvc": 100.0, "percent": 100.0}
@@ -56,7 +58,7 @@ class MuscleForces:
         _check_within(self.time, self.muscles, self.force, largest, "", self.source)
 
 
-def read_activations(path: str | Path | Table, muscles: tuple[str, ...] = MUSCLES) -> Activation:
+def read_activations(path: str | Path | Table, muscles: tuple[str, ...] = FOREARM) -> Activation:
     """Read activations, 0 ... 1, or per cent where a line `# units: %` says so.
 
     Raises ValueError in one line for all that `read_table` refuses, times that do not increase,
@@ -70,7 +72,7 @@ def read_activations(path: str | Path | Table, muscles: tuple[str, ...] = MUSCLE
     return Activation(table.time, found, table.values / whole)
 
 
-def read_excitations(path: str | Path | Table, muscles: tuple[str, ...] = MUSCLES) -> Excitation:
+def read_excitations(path: str | Path | Table, muscles: tuple[str, ...] = FOREARM) -> Excitation:
     """Read excitations in per cent of the one of a maximal voluntary contraction (%MVC), as EMG envelopes.
 
     Or parts of it, 0 ... 1, where a line `# units: 1` says so. Raises ValueError as `read_activations`.
@@ -81,7 +83,7 @@ def read_excitations(path: str | Path | Table, muscles: tuple[str, ...] = MUSCLE
     return Excitation(table.time, found, table.values / whole)
 
 
-def read_forces(path: str | Path | Table, muscles: tuple[str, ...] = MUSCLES) -> MuscleForces:
+def read_forces(path: str | Path | Table, muscles: tuple[str, ...] = FOREARM) -> MuscleForces:
     """Read forces in N, or in per cent of each muscle's maximal force where a line `# units: %` says so.
 
     Raises ValueError as `read_activations`.

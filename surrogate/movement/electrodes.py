@@ -4,8 +4,10 @@ Potentials between electrodes are interpolated on the skin (`generators.between_
 move during a recording, as a bracelet that slips or turns does.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
@@ -14,7 +16,11 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from numerical.anatomy.limb import Limb
+from numerical.electrodes import grid_names
 from numerical.montage import Montage, bipolar, monopolar
+from numerical.settings_file import read_yaml, validated
+from numerical.skin import LimbSkin
 from surrogate.generators import ArrayGeometry
 from surrogate.generators.between_electrodes import interpolation_weights
 
@@ -119,25 +125,76 @@ def part_of_array(geometry: ArrayGeometry, rows: Sequence[int], columns: Sequenc
         wrong = [index for index in chosen if not 0 <= index < count]
         if wrong:
             raise ValueError(f"{what} {wrong[0]}: the array has {what}s 0 to {count - 1}")
+    names = grid_names(geometry.rows, geometry.columns)
     z = [1e3 * geometry.row_position[row] for row in rows]
     angle = [360 / geometry.columns * column for column in columns]
     return Electrodes(
         along_mm=tuple(np.repeat(z, len(columns)).tolist()),
         around_deg=tuple(np.tile(angle, len(rows)).tolist()),
+        names=tuple(names[row * geometry.columns + column] for row in rows for column in columns),
     )
+
+
+def read_electrodes(text: str) -> Electrodes:
+    """Return what a short text or a file describes.
+
+    text: a bracelet, as 8, or as 2x16@-20 for two rings of 16 whose middle lies 20 mm proximal of the
+    array's; or a .yaml file with the fields of `Electrodes`.
+    Raises ValueError in one line for anything else.
+    """
+    if Path(text).suffix.lower() in (".yaml", ".yml"):
+        return validated(Electrodes, read_yaml(Path(text)), {}, text)
+    told = re.fullmatch(r"(?:(\d+)x)?(\d+)(?:@(-?\d+(?:\.\d+)?))?", text.strip())
+    if told is None:
+        raise ValueError(
+            f"electrodes {text!r}; allowed are COUNT, RINGSxCOUNT, either with @MM, and a .yaml file"
+        )
+    rings, count, along = told.groups()
+    return bracelet(int(count), float(along or 0), rings=int(rings or 1))
+
+
+def channel_values(
+    electrodes: Electrodes | None, geometry: ArrayGeometry, limb: Limb, centre: float
+) -> dict[str, np.ndarray]:
+    """Return name, row, column and place on the skin [m] of every channel, as recordings hold them.
+
+    A channel of several electrodes lies in their middle; electrodes that move, where they are at first. Rows
+    and columns number the different places along and around the limb.
+    electrodes: or None for the whole array. centre: z of the array's middle in the limb [m].
+    """
+    chosen = electrodes or part_of_array(geometry, range(geometry.rows), range(geometry.columns))
+    montage, (along, around) = chosen.channels(), chosen.shifted(0.0)
+    takes_part = np.abs(montage.matrix) > 0
+    middle = takes_part / takes_part.sum(1, keepdims=True)
+    places = middle @ LimbSkin(limb).at(around, centre + along)
+    turned = np.angle(middle @ np.exp(1j * around)) % (2 * np.pi)
+    row, column = (
+        np.unique(np.round(values, 6), return_inverse=True)[1] for values in (middle @ along, turned)
+    )
+    x, y, z = places.T
+    return {
+        "electrode_name": np.array(montage.channels),
+        "electrode_row": row,
+        "electrode_column": column,
+        "electrode_x": x,
+        "electrode_y": y,
+        "electrode_z": z,
+    }
 
 
 def recorded(
     emg: Float[Single, "sample array_channel"],
-    electrodes: Electrodes,
+    electrodes: Electrodes | None,
     geometry: ArrayGeometry,
     start: float = 0.0,
 ) -> Float[Single, "sample channel"]:
     """Return what electrodes record [V] of an array's EMG [V] at the array's sampling rate.
 
-    start: time of the first sample since the recording's [s].
+    electrodes: or None for the whole array. start: time of the first sample since the recording's [s].
     Raises ValueError as `Electrodes.weights` does.
     """
+    if electrodes is None:
+        return emg
     given = torch.from_numpy(emg)
     if not electrodes.shift:
         return (given @ _single(electrodes.weights(geometry, start)).T).numpy()

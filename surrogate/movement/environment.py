@@ -1,7 +1,7 @@
 """Muscle excitations to movement and EMG: a Gymnasium environment around MyoHand or MyoArm.
 
 An action excites every muscle of the model for one step; MuJoCo moves the limb, and the EMG of the muscles
-that the forearm's anatomy holds is streamed from their excitations and fibre lengths.
+of the generator's limb is streamed from their excitations and fibre lengths.
 """
 
 from typing import Any, Literal
@@ -13,11 +13,12 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from numerical.motor_units import PoolSettings
+from surrogate import checkpoint
 from surrogate.generators import Generator
 from surrogate.movement.kinematics import normalised_fibre_length
-from surrogate.movement.models import MusculoskeletalModel, load_arm, load_hand
+from surrogate.movement.models import MusculoskeletalModel, load_arm, load_hand, load_leg
 from surrogate.movement.modulation import LONGEST, SHORTEST
-from surrogate.movement.population import MUSCLES, Subject
+from surrogate.movement.population import Subject, muscle_names
 from surrogate.movement.settings import SimulationSettings
 from surrogate.movement.stream import EMGStream, lengths_between
 
@@ -39,16 +40,16 @@ class EMGEnvironment(gymnasium.Env[Observation, NDArray[np.float32]]):
     millivolts, of the last step. `info` has the truth: discharge times [s] and motor units in the step. The
     reward is zero and no episode ends by itself but for its length: wrap the environment for a task.
 
-    model: hand or arm. generator: or the name or path of a checkpoint. seconds: length of an episode.
-    settings: motor units and how they are driven, at FRAME_RATE. seed: of the motor units; `reset(seed=...)`
-    seeds their discharges.
+    model: hand, arm or leg. generator: of a limb of the model, or the name or path of its checkpoint.
+    seconds: length of an episode. settings: motor units and how they are driven, at FRAME_RATE. seed: of the
+    motor units; `reset(seed=...)` seeds their discharges.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012
 
     def __init__(
         self,
-        model: Literal["hand", "arm"] = "hand",
+        model: Literal["hand", "arm", "leg"] = "hand",
         *,
         generator: Generator | str = "forearm",
         seconds: float = 10.0,
@@ -59,13 +60,17 @@ class EMGEnvironment(gymnasium.Env[Observation, NDArray[np.float32]]):
             raise ValueError(
                 f"frame_rate_hz is {settings.frame_rate_hz:g}; the environment's is {FRAME_RATE:g}"
             )
-        loaders = {"hand": load_hand, "arm": load_arm}
+        loaders = {"hand": load_hand, "arm": load_arm, "leg": load_leg}
         if model not in loaders:
             raise ValueError(f"model {model!r}; allowed are {', '.join(loaders)}")
         self.limb: MusculoskeletalModel = loaders[model]()
         self.limb.model.opt.timestep = 1 / (FRAME_RATE * SUBSTEPS)
         self.joints, self.muscles = self.limb.joints, self.limb.muscles
-        self.recorded = tuple(name for name in self.muscles if name in MUSCLES)
+        generator = checkpoint.load(generator) if isinstance(generator, str) else generator
+        limb = generator.geometry.limb
+        self.recorded = tuple(name for name in self.muscles if name in muscle_names(limb))
+        if not self.recorded:
+            raise ValueError(f"the generator's limb is the {limb}, of which the model {model} has no muscle")
         self._rows = [self.muscles.index(name) for name in self.recorded]
         lengths = fibre_length_ranges(self.limb)
         self.stream = EMGStream(

@@ -44,6 +44,13 @@ class MuscleKinematics:
     fibre_velocity: Float[Array, "frame muscle"]
 
 
+def derivatives(pose: Pose) -> tuple[Float[Array, "frame joint"], Float[Array, "frame joint"]]:
+    """Return joint velocities [rad/s] and accelerations [rad/s^2], known or of angles low-passed at 6 Hz."""
+    if pose.velocity is None or pose.acceleration is None:
+        return differentiate(pose.time, pose.angles, CUTOFF)
+    return pose.velocity, pose.acceleration
+
+
 def force_curves(model: MusculoskeletalModel) -> ForceCurves:
     """Return the curves of a model's muscles."""
     return _curves(model, model.model.actuator_gainprm[model.actuators])
@@ -112,7 +119,7 @@ def muscle_kinematics(model: Skeleton, pose: Pose) -> MuscleKinematics:
 def _of_mujoco(model: MusculoskeletalModel, pose: Pose) -> MuscleKinematics:
     """Frames are shared out to threads, one per core; MuJoCo works outside Python's lock."""
     check_finite(pose.time, model.joints, pose.angles, "joint", pose.source)
-    velocity = differentiate(pose.time, pose.angles, CUTOFF)[0]
+    velocity = derivatives(pose)[0]
     jacobian = coupling_jacobian(model, pose.angles, pose.given)
     shape = (len(pose.time), len(model.muscles))
     length, stretching = np.empty(shape), np.empty(shape)

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from numerical.anatomy.atlas import ANATOMIES
 from surrogate.movement.skeleton import Coupling, Skeleton, coupling_jacobian, follow
 
 Array = NDArray[np.float64]
@@ -68,6 +69,18 @@ def load_model(name: str = "arm", hand_mass: float = 0.0) -> Skeleton:
         f"unknown model {name!r}; allowed are arm, hand, leg, and files of MuJoCo (.xml, .mjcf) and "
         "OpenSim (.osim)"
     )
+
+
+def model_of(limb: str, hand_mass: float = 0.0) -> MusculoskeletalModel:
+    """Return MyoArm or MyoLeg, whichever has a limb of `numerical.anatomy`, with a mass [kg] in the palm.
+
+    Raises ValueError for a mass where there is no hand to hold it.
+    """
+    if ANATOMIES[limb].model == "myoarm_r":
+        return load_arm(hand_mass)
+    if hand_mass:
+        raise ValueError(f"a hand mass of {hand_mass} kg needs an arm, not the {limb}")
+    return load_leg()
 
 
 def load_arm(hand_mass: float = 0.0) -> MusculoskeletalModel:

@@ -23,13 +23,14 @@ from surrogate.movement.kinematics import MuscleKinematics, muscle_kinematics
 from surrogate.movement.models import MusculoskeletalModel
 from surrogate.movement.modulation import MuscleState, hold_length
 from surrogate.movement.muscle_paths import path_shift
-from surrogate.movement.population import MUSCLES, choose_muscles
+from surrogate.movement.population import choose_muscles, muscle_names
 from surrogate.movement.posture import Pose
 from surrogate.movement.settings import SimulationSettings
 from surrogate.movement.tendon import architecture, with_compliant_tendons
 from surrogate.movement.torque import ExternalForce, JointTorques
 
 Array = NDArray[np.float64]
+NO_GROUND = "the ground's reaction is not known; give net joint torques or activations"
 Given = Activation | Excitation | MuscleForces  # in place of activations that explain the movement
 
 
@@ -49,16 +50,19 @@ class MuscleActivity:
     notes: tuple[str, ...]
 
 
-def chosen_muscles(muscles: Sequence[str] | None, given: Given | None) -> tuple[tuple[str, ...], list[str]]:
-    """Return the muscles to simulate, and a line about those left out for want of anatomy."""
+def chosen_muscles(
+    muscles: Sequence[str] | None, given: Given | None, limb: str
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the muscles of a limb to simulate, and a line about those left out for want of anatomy."""
+    available = muscle_names(limb)
     if given is None:
-        return (MUSCLES if muscles is None else choose_muscles(muscles)), []
+        return (available if muscles is None else choose_muscles(muscles, available)), []
     if muscles is None:
-        known = [name for name in given.muscles if name in MUSCLES]
-        left = [name for name in given.muscles if name not in MUSCLES]
-        note = f"muscles {', '.join(left)}: left out, the forearm's anatomy does not hold them"
-        return choose_muscles(known), [note] if left else []
-    chosen = choose_muscles(muscles)
+        known = [name for name in given.muscles if name in available]
+        left = [name for name in given.muscles if name not in available]
+        note = f"muscles {', '.join(left)}: left out, the anatomy of the {limb} does not hold them"
+        return choose_muscles(known, available), [note] if left else []
+    chosen = choose_muscles(muscles, available)
     for name in chosen:
         if name not in given.muscles:
             raise ValueError(f"muscle {name} has no given activation; given are {', '.join(given.muscles)}")
@@ -73,8 +77,9 @@ def muscle_activity(
     given: Given | None = None,
     forces: tuple[ExternalForce, ...] = (),
     torques: JointTorques | None = None,
+    limb: str = "forearm",
 ) -> MuscleActivity:
-    """Return what muscles do in a movement.
+    """Return what muscles of a limb do in a movement.
 
     given: activations, excitations or forces over time instead of what explains the movement against
     `settings.load`, and against forces and torques over time.
@@ -93,6 +98,8 @@ def muscle_activity(
             torques=torques,
         )
         notes = residual_notes(wanted)
+        if limb == "lower_leg" and not forces and torques is None:
+            notes.append(f"{pose.source}: the leg swings and bears nothing, for {NO_GROUND}")
         excitation, activation = excitation_of(wanted, settings.dynamics)
     else:
         excitation, activation, notes = _followed(given, kinematics, model, settings)
@@ -103,7 +110,7 @@ def muscle_activity(
     active = _in_order(activation.activation, activation.muscles, muscles).T
     length = _in_order(kinematics.fibre_length, kinematics.muscles, muscles).T
     held, held_notes = hold_length(length, muscles)
-    shift = path_shift(model, pose, "forearm", settings.shift)
+    shift = path_shift(model, pose, limb, settings.shift)
     angle, depth = (_in_order(values, shift.muscles, muscles).T for values in (shift.angle, shift.depth))
     slowed = np.ones_like(active)
     if settings.tires:

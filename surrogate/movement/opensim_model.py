@@ -14,10 +14,9 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from surrogate.movement.force_curves import ForceCurves
-from surrogate.movement.kinematics import CUTOFF, MuscleKinematics, muscle_kinematics
+from surrogate.movement.kinematics import MuscleKinematics, derivatives, muscle_kinematics
 from surrogate.movement.models import UNLIMITED, check_unique, without_side
 from surrogate.movement.posture import Pose
-from surrogate.movement.sampling import differentiate
 from surrogate.movement.skeleton import Coupling, Skeleton, coupling_jacobian
 from surrogate.movement.tendon import Architecture, architecture
 from surrogate.movement.trajectory import check_finite
@@ -171,7 +170,7 @@ def _couplings(model: Any, coordinates: tuple[Any, ...], lower: Array, upper: Ar
 def _kinematics(model: OpenSimModel, pose: Pose) -> MuscleKinematics:
     """A moment arm is the speed at which a muscle shortens when its joint turns at 1 rad/s."""
     check_finite(pose.time, model.joints, pose.angles, "joint", pose.source)
-    velocity = differentiate(pose.time, pose.angles, CUTOFF)[0]
+    velocity = derivatives(pose)[0]
     jacobian = coupling_jacobian(model, pose.angles, pose.given)
     length = np.empty((len(pose.time), len(model.muscles)))
     stretching, moment_arm = np.empty_like(length), np.empty((*length.shape, len(pose.given)))
@@ -217,7 +216,7 @@ def opensim_torque(model: OpenSimModel, pose: Pose) -> Float[Array, "frame joint
     import opensim
 
     solver = opensim.InverseDynamicsSolver(model.model)
-    velocity, acceleration = differentiate(pose.time, pose.angles, CUTOFF)
+    velocity, acceleration = derivatives(pose)
     forces = model.model.getForceSet()
     for i in range(forces.getSize()):
         forces.get(i).setAppliesForce(model.state, False)

@@ -14,9 +14,13 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from numerical.anatomy.forearm import ARRAY_CENTRE, ForearmSettings, forearm
-from numerical.anatomy.forearm import muscles as forearm_muscles
+from numerical.anatomy import segment
+from numerical.anatomy.forearm import ForearmSettings
 from numerical.anatomy.limb import Limb
+from numerical.anatomy.lower_leg import LowerLegSettings
+from numerical.anatomy.segment import LimbSettings
+from numerical.anatomy.segments import SEGMENTS
+from numerical.anatomy.upper_arm import UpperArmSettings
 from numerical.conditions import NEUTRAL
 from numerical.conductor import Conductivities
 from numerical.fibres import layouts, muscle_regions
@@ -25,12 +29,12 @@ from surrogate.movement.pool_sizes import sized_pools
 
 Array = NDArray[np.float64]
 
-MUSCLES = tuple(muscle.name for muscle in forearm_muscles())
-
 # What varies between the units of a muscle. Conduction velocity rises with the recruitment
 # threshold (Andreassen and Arendt-Nielsen 1987, in human tibialis anterior).
 INNERVATION_ZONE = (0.42, 0.58)  # of the fibre length from its proximal end
-CENTRE_JITTER = 8e-3  # m, most that a unit's fibres are shifted along the limb
+# m, most that a unit's fibres are shifted along the limb; in the leg, whose bellies are several fibres
+# long, units keep to a few centimetres of them (gastrocnemius: Vieira et al. 2011, Muscle and Nerve 43).
+CENTRE_JITTER = {"forearm": 8e-3, "upper_arm": 8e-3, "lower_leg": 25e-3}
 END_PLATE_SPREAD = 0.03  # standard deviation / fibre length
 FIBRE_END_SPREAD = 0.03  # standard deviation / fibre length
 VELOCITY = (3.6, 4.4)  # m/s at rest, of the first and last recruited unit
@@ -38,11 +42,13 @@ VELOCITY_JITTER = 0.1  # m/s, most that a unit departs from that trend
 
 
 class Subject(BaseModel):
-    """Whose forearm it is: its size, its tissues and the motor units of its muscles."""
+    """Who moves: the sizes of their limbs, their tissues and the motor units of their muscles."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     forearm: ForearmSettings = Field(default_factory=ForearmSettings, description="size and layers")
+    upper_arm: UpperArmSettings = Field(default_factory=UpperArmSettings, description="size and layers")
+    lower_leg: LowerLegSettings = Field(default_factory=LowerLegSettings, description="size and layers")
     conductivities: Conductivities = Field(default_factory=Conductivities, description="of the tissues")
     pool: PoolSettings = Field(
         default=PoolSettings(motor_units=60),
@@ -62,13 +68,18 @@ class Subject(BaseModel):
             return dict.fromkeys(muscles, self.pool)
         return sized_pools(muscles, self.pool, self.motor_unit_share)
 
-    def conductor_conditions(self) -> dict[str, float]:
-        """Return the conditions that all motor units of the subject share, in SI units.
+    def size(self, limb: str) -> LimbSettings:
+        """Return the size and layers of a limb."""
+        sizes: dict[str, LimbSettings] = {name: getattr(self, name) for name in SEGMENTS}
+        return sizes[limb]
+
+    def conductor_conditions(self, limb: str) -> dict[str, float]:
+        """Return the conditions that all motor units of a limb share, in SI units.
 
         Those that corpora usually leave as they are only where they are not so here.
         """
         tissues = {f"{name}_conductivity": v for name, v in self.conductivities.model_dump().items()}
-        every = self.forearm.model_dump() | tissues
+        every = self.size(limb).model_dump() | tissues
         return {name: value for name, value in every.items() if value != NEUTRAL.get(name)}
 
 
@@ -76,11 +87,14 @@ class Subject(BaseModel):
 class MotorUnits:
     """The motor units of some muscles; a muscle's units stand together in order of recruitment.
 
-    muscle: index into `muscles`. territory_centre: x and y in the array's middle plane [m].
+    limb: that holds them. centre: z of the array's middle plane in it [m]. muscle: index into `muscles`.
+    territory_centre: x and y in the array's middle plane [m].
     territory_radius: m. conditions: values at rest by name, SI units.
     fibres: x and y of every unit's fibres in the disc inside the fascia.
     """
 
+    limb: Limb
+    centre: float
     muscles: tuple[str, ...]
     muscle: Int[NDArray[np.int64], " motor_unit"]
     territory_centre: Float[Array, "motor_unit xy"]
@@ -96,7 +110,12 @@ class MotorUnits:
         return np.flatnonzero(self.muscle == muscle)
 
 
-def choose_muscles(names: Sequence[str], available: Sequence[str] = MUSCLES) -> tuple[str, ...]:
+def muscle_names(limb: str) -> tuple[str, ...]:
+    """Return the muscles of a limb, in the order of its table."""
+    return tuple(muscle.name for muscle in segment.muscles(SEGMENTS[limb]))
+
+
+def choose_muscles(names: Sequence[str], available: Sequence[str]) -> tuple[str, ...]:
     """Return muscles by their own spelling; any case and a side suffix `_r` are understood.
 
     Raises ValueError for an unknown muscle, with the nearest and the allowed ones, for one named
@@ -127,19 +146,22 @@ def muscle_streams(seed: int, muscle: str) -> tuple[np.random.Generator, np.rand
     return np.random.default_rng(units), np.random.default_rng(discharges)
 
 
-def motor_units(subject: Subject, muscles: Sequence[str], seed: int) -> MotorUnits:
-    """Return the motor units of the named muscles of a subject.
+def motor_units(subject: Subject, muscles: Sequence[str], seed: int, limb: str = "forearm") -> MotorUnits:
+    """Return the motor units of the named muscles of a subject's limb.
 
     Raises ValueError as `choose_muscles` does.
     """
-    chosen = choose_muscles(muscles)
-    limb = forearm(subject.forearm)
+    chosen = choose_muscles(muscles, muscle_names(limb))
+    built = SEGMENTS[limb].limb(subject.size(limb))
+    centre = SEGMENTS[limb].centre_in(built)
     pools = subject.pools(chosen)
-    parts = [_units_of_muscle(limb, name, pools[name], seed) for name in chosen]
+    parts = [_units_of_muscle(built, centre, name, pools[name], CENTRE_JITTER[limb], seed) for name in chosen]
     counts = [pools[name].motor_units for name in chosen]
-    shared = subject.conductor_conditions()
+    shared = subject.conductor_conditions(limb)
     own = {name: np.concatenate([part[2][name] for part in parts]) for name in parts[0][2]}
     return MotorUnits(
+        built,
+        centre,
         chosen,
         np.repeat(np.arange(len(chosen)), counts),
         np.concatenate([part[0] for part in parts]),
@@ -150,7 +172,7 @@ def motor_units(subject: Subject, muscles: Sequence[str], seed: int) -> MotorUni
 
 
 def _units_of_muscle(
-    limb: Limb, name: str, settings: PoolSettings, seed: int
+    limb: Limb, z: float, name: str, settings: PoolSettings, jitter: float, seed: int
 ) -> tuple[
     Float[Array, "unit xy"],
     Float[Array, " unit"],
@@ -167,10 +189,8 @@ def _units_of_muscle(
     fibres = [pool.fibres_of(unit) for unit in range(count)]
     conditions = {
         "number_of_fibres": np.bincount(pool.unit).astype(float),
-        **vars(layouts(limb, pool.x, pool.y, pool.unit, ARRAY_CENTRE)),
-        "fibre_centre": muscle.fibre_centre
-        - ARRAY_CENTRE
-        + rng.uniform(-CENTRE_JITTER, CENTRE_JITTER, count),
+        **vars(layouts(limb, pool.x, pool.y, pool.unit, z)),
+        "fibre_centre": muscle.fibre_centre - z + rng.uniform(-jitter, jitter, count),
         "end_plate_spread": np.full(count, END_PLATE_SPREAD * muscle.fibre_length),
         "fibre_end_spread": np.full(count, FIBRE_END_SPREAD * muscle.fibre_length),
         "innervation_zone": rng.uniform(*INNERVATION_ZONE, count),
@@ -179,7 +199,7 @@ def _units_of_muscle(
         "fibre_length": np.full(count, muscle.fibre_length),
     }
     rho, angle = np.hypot(*pool.centre.T), np.arctan2(pool.centre[:, 1], pool.centre[:, 0])
-    centre = limb.place(rho, angle, np.full(count, ARRAY_CENTRE))[:, :2]
+    centre = limb.place(rho, angle, np.full(count, z))[:, :2]
     around = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    fascia = limb.outer_radii(around, np.full(64, ARRAY_CENTRE))[0].mean()
+    fascia = limb.outer_radii(around, np.full(64, z))[0].mean()
     return centre, pool.territory_radius * fascia, conditions, fibres

@@ -33,6 +33,7 @@ class Pose:
     time: [frame], s; angles: [frame, joint], rad (m of joints that slide), every joint of the model in its
     order; given: the joints that the trajectory holds, as the model names them; names: as the user did;
     side: of the body. A left limb's angles are anatomical and pose its mirror image, the model's right one.
+    velocity, acceleration: of the angles by time, where they are known; derived from the angles otherwise.
     """
 
     time: Float[Array, " frame"]
@@ -41,6 +42,8 @@ class Pose:
     names: tuple[str, ...]
     source: str
     side: Side = "right"
+    velocity: Float[Array, "frame joint"] | None = None
+    acceleration: Float[Array, "frame joint"] | None = None
 
 
 def match_joints(trajectory: Trajectory, skeleton: Skeleton, side: Side = "right") -> Pose:
@@ -163,7 +166,7 @@ def check_range(pose: Pose, skeleton: Skeleton, clip: bool = False) -> tuple[Pos
     return replace(pose, angles=follow(skeleton, clipped, pose.given)), notes
 
 
-def pose_arm(
+def pose_limb(
     trajectory: Trajectory, skeleton: Skeleton, rate: float, clip: bool = False, side: Side = "right"
 ) -> tuple[Pose, list[str]]:
     """Return the model's pose at an even frame rate [Hz], and warnings about what was left out or clipped.

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from numerical.anatomy.forearm import ForearmResolution, forearm, mesh
+from numerical.anatomy.segment import LimbResolution
+from numerical.anatomy.segments import SEGMENTS
 from numerical.corpus.stored_unit import with_expected_scatter
 from numerical.electrodes import ArraySettings, electrode_array
 from numerical.fibres import layout, place_fibres
@@ -45,14 +46,14 @@ class NumericalReference:
         geometry: ArrayGeometry,
         conditions: Conditions,
         seed: int,
-        resolution: ForearmResolution | None = None,
+        resolution: LimbResolution | None = None,
         scatter: Literal["expected", "drawn"] = "expected",
     ):
         self.geometry, self.conditions = geometry, conditions
         self.units, self.array, self.seed, self.scatter = units, array, seed, scatter
-        self.limb = forearm(subject.forearm)
+        self.limb = units.limb
         self.field = lead_field(
-            mesh(self.limb, resolution),
+            SEGMENTS[geometry.limb].mesh(self.limb, resolution or LimbResolution(), units.centre),
             subject.conductivities,
             electrode_array(array, LimbSkin(self.limb)),
             tolerance=1e-3,

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
 
-from numerical.anatomy.forearm import ARRAY_CENTRE, forearm
 from numerical.threads import on_all_cores
 from surrogate import checkpoint
 from surrogate.generators import Generator
@@ -16,7 +15,7 @@ from surrogate.movement.drive import Drive
 from surrogate.movement.modulation import LONGEST, SHORTEST, MuscleState, within_range
 from surrogate.movement.muap_table import MuapTable, muap_tables
 from surrogate.movement.parts import parts_of
-from surrogate.movement.population import MotorUnits, choose_muscles, motor_units
+from surrogate.movement.population import MotorUnits, choose_muscles, motor_units, muscle_names
 from surrogate.movement.running_sum import RunningSum
 from surrogate.movement.settings import SimulationSettings
 from surrogate.movement.synthesis import first_samples
@@ -64,11 +63,12 @@ class EMGStream:
     ):
         self.settings = settings = settings or SimulationSettings()
         self.generator = checkpoint.load(generator) if isinstance(generator, str | Path) else generator
-        self.muscles = choose_muscles(muscles)
+        limb = self.generator.geometry.limb
+        self.muscles = choose_muscles(muscles, muscle_names(limb))
         self.states = [(states or {}).get(name, lengths_between(SHORTEST, LONGEST)) for name in self.muscles]
         self._bounds = [(known.table.min(0), known.table.max(0)) for known in self.states]
-        units = motor_units(settings.subject, self.muscles, seed)
-        parts = parts_of(forearm(settings.subject.forearm), units.fibres, ARRAY_CENTRE, settings.largest_part)
+        units = motor_units(settings.subject, self.muscles, seed, limb)
+        parts = parts_of(units.limb, units.fibres, units.centre, settings.largest_part)
         self.units: MotorUnits = units
         rest = within_range(units.conditions, self.generator.conditions)
 
@@ -111,7 +111,7 @@ class EMGStream:
         Raises ValueError for values of another shape, that are not finite, or beyond 0 to 1, and for a
         duration that is no multiple; the stream then stays as it was.
         """
-        frames = self._frames(duration)
+        frames = self.frames_in(duration)
         driven = self._checked("excitation", excitation)
         lengths = np.ndim(state) == 1
         reached = (
@@ -124,11 +124,15 @@ class EMGStream:
         before = reached if self._last is None else self._last
         self._last = reached
         way = before + (reached - before) * (np.arange(frames + 1) / frames)[:, None, None]
-        return self._advance(np.repeat(driven[:, None], frames, axis=1), way)
+        return self.advance(np.repeat(driven[:, None], frames, axis=1), way)
 
-    def _advance(
+    def advance(
         self, excitation: Float[Array, "muscle frame"], way: Float[Array, "edge muscle dimension"]
     ) -> Chunk:
+        """Return the EMG of some frames, as `step` does for those who know them one by one.
+
+        excitation: during each frame, 0 to 1. way: states of the muscles at the frames' edges, one more.
+        """
         rate, sampling = self.settings.frame_rate_hz, self.generator.geometry.sampling_rate
         frames = excitation.shape[1]
         edges = (self._frame + np.arange(frames + 1)) / rate
@@ -145,7 +149,8 @@ class EMGStream:
         self._frame += frames
         return Chunk(emg, discharges.time, discharges.motor_unit)
 
-    def _frames(self, duration: float) -> int:
+    def frames_in(self, duration: float) -> int:
+        """Return how many frames a duration [s] has; ValueError where that is no whole number of them."""
         frames = duration * self.settings.frame_rate_hz
         if not (np.isfinite(frames) and round(frames) >= 1 and abs(frames - round(frames)) < 1e-6):
             raise ValueError(

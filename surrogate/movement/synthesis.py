@@ -1,19 +1,24 @@
 """Discharges and the changing MUAPs of motor units to EMG: every discharge has the MUAP of its moment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from numerical.threads import on_all_cores
 from surrogate.generators import Generator
+from surrogate.movement.drive import Discharges
+from surrogate.movement.electrodes import Electrodes, recorded
 from surrogate.movement.modulation import MuscleState
-from surrogate.movement.muap_table import TOLERANCE, MuapTable, muap_tables
+from surrogate.movement.muap_table import TOLERANCE, MuapTable, generated, muap_tables
 from surrogate.movement.parts import Parts
+from surrogate.movement.population import MotorUnits
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
+Report = Callable[[str, float], None]
 
 DISCHARGES_AT_ONCE = 16  # whose MUAPs are made together, so that they stay in the cache
 
@@ -97,3 +102,86 @@ def add_discharges(
             muaps = tables[index].muaps(states[some]).numpy()
             for sample, muap in zip(start[some].tolist(), muaps, strict=True):
                 emg[sample : sample + len(muap)] += muap
+
+
+def contributions(
+    generator: Generator,
+    units: MotorUnits,
+    parts: Parts,
+    discharges: Discharges,
+    frame_time: Float[Array, " frame"],
+    states: Sequence[MuscleState],
+    samples: int,
+    tolerance: float = TOLERANCE,
+) -> Iterator[Contribution]:
+    """Yield every muscle's contribution to the EMG.
+
+    frame_time: s from the first sample. states: of each muscle at the frames.
+    """
+
+    def of_muscle(muscle: int) -> Contribution:
+        mine, state = units.of(muscle), states[muscle]
+        chosen = np.isin(discharges.motor_unit, mine)
+        when = discharges.time[chosen]
+        return muscle_emg(
+            generator,
+            {name: values[mine] for name, values in units.conditions.items()},
+            when,
+            np.searchsorted(mine, discharges.motor_unit[chosen]),
+            state.at(frame_time, when),
+            samples,
+            tolerance,
+            parts.of(mine),
+            state,
+        )
+
+    yield from on_all_cores(of_muscle, range(len(states)))
+
+
+def summed(
+    added: Iterator[Contribution],
+    generator: Generator,
+    electrodes: Electrodes | None,
+    shape: tuple[int, int],
+    muscles: int,
+    report: Report,
+) -> tuple[Float[Single, "channel sample"], dict[str, np.ndarray]]:
+    """Return the EMG [V] and each muscle's RMS, nodes and interpolation errors.
+
+    shape: samples and channels.
+    """
+    emg = np.zeros(shape, np.float32)
+    rms, nodes, errors = [], [], []
+    for muscle, part in enumerate(added):
+        alone = recorded(part.emg, electrodes, generator.geometry)
+        emg += alone
+        rms.append(np.sqrt(np.mean(np.square(alone), axis=0, dtype=float)))
+        nodes.append(part.nodes)
+        errors.append(part.interpolation_error)
+        report("synthesis", (muscle + 1) / muscles)
+    return np.ascontiguousarray(emg.T), {
+        "muscle_rms": np.stack(rms),
+        "motor_unit_interpolation_nodes": np.concatenate(nodes),
+        "motor_unit_interpolation_error": np.concatenate(errors),
+    }
+
+
+def mean_muaps(
+    generator: Generator,
+    units: MotorUnits,
+    parts: Parts,
+    states: Sequence[MuscleState],
+    electrodes: Electrodes | None,
+) -> Float[Single, "motor_unit channel time"]:
+    """Return every motor unit's MUAP [V] in the mean state of its muscle, at the electrodes' first places."""
+
+    def of_muscle(muscle: int) -> Float[Single, "unit channel time"]:
+        mine, state = units.of(muscle), states[muscle]
+        rest = {name: values[mine] for name, values in units.conditions.items()}
+        mean = MuscleState.of_table(state.table.mean(0, keepdims=True), state.slide)
+        muaps = generated(generator, rest, np.arange(len(mine)), mean, parts.of(mine))[:, 0].numpy()
+        if electrodes is not None:
+            muaps = muaps @ electrodes.weights(generator.geometry, 0.0).T.astype(np.float32)
+        return np.ascontiguousarray(muaps.transpose(0, 2, 1))
+
+    return np.concatenate(list(on_all_cores(of_muscle, range(len(states)))))

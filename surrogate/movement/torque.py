@@ -11,10 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 
-from surrogate.movement.kinematics import CUTOFF
+from surrogate.movement.kinematics import derivatives
 from surrogate.movement.models import HAND_CENTRE, MusculoskeletalModel
 from surrogate.movement.posture import Pose
-from surrogate.movement.sampling import differentiate
 from surrogate.movement.skeleton import coupling_jacobian
 from surrogate.movement.tables import Table, read_table
 from surrogate.movement.trajectory import check_finite, check_time
@@ -112,7 +111,9 @@ class ExternalForce:
 class JointTorques:
     """Torques that muscles exert about joints over time, as measured or computed elsewhere.
 
-    time: [sample], s; torque: [sample, joint], N m, positive in the direction of the joint's angle.
+    time: [sample], s; torque: [sample, joint], N m, positive in the direction of the joint's angle. net: they
+    are all that muscles exert about these joints, as inverse dynamics with measured ground reactions finds
+    it, instead of what they exert besides the limb's weight, inertia and load.
     Raises ValueError when shapes disagree, times do not increase or a torque is not finite.
     """
 
@@ -120,6 +121,7 @@ class JointTorques:
     joints: tuple[str, ...]
     torque: Float[Array, "sample joint"]
     source: str = "torques"
+    net: bool = False
 
     def __post_init__(self) -> None:
         if np.shape(self.torque) != (len(self.time), len(self.joints)):
@@ -152,14 +154,20 @@ def read_force(path: str | Path | Table, frame: Frame | None = None) -> External
 def read_torques(path: str | Path | Table) -> JointTorques:
     """Read joint torques from a table of time [s] and a column [N m] per joint.
 
-    The ending `_moment` of OpenSim's inverse dynamics is taken off.
+    They are net where a line `# torques: net` says so or columns end in `_moment`, as those of OpenSim's
+    inverse dynamics do; the ending is taken off.
     Raises ValueError in one line for what `read_table` and `JointTorques` refuse, and no joint at all.
     """
     table = path if isinstance(path, Table) else read_table(path)
     if not table.names:
         raise ValueError(f"{table.source}: no joint besides the time")
+    said = table.header.get("torques", "").lower()
+    if said not in ("", "net", "additional"):
+        raise ValueError(f"{table.source}: torques are {said!r}; allowed are net and additional")
+    found = any(name.endswith("_moment") for name in table.names)
     joints = tuple(re.sub(r"_moment$", "", name) for name in table.names)
-    return JointTorques(table.time, joints, table.values, table.source)
+    net = said == "net" or (found and not said)
+    return JointTorques(table.time, joints, table.values, table.source, net)
 
 
 def required_torque(
@@ -172,7 +180,8 @@ def required_torque(
     """Return the torque [N m] that muscles exert about each given joint.
 
     It is that of inverse dynamics, the elastic resistance, the forces on the limb and given torques, added
-    up. The mass in the hand is the arm's own: `load_arm(load.hand_mass_kg)`.
+    up; net torques stand in place of all that. The mass in the hand is the arm's own:
+    `load_arm(load.hand_mass_kg)`.
     Raises ValueError in one line for a force or torque that does not fit the model or the movement.
     """
     load = load or Load()
@@ -186,7 +195,11 @@ def required_torque(
     if load.joint_torque_nm:
         level = np.array([list(load.joint_torque_nm.values())] * 2)
         needed += torque_at(JointTorques(ends, tuple(load.joint_torque_nm), level), pose)
-    return needed if torques is None else needed + torque_at(torques, pose)
+    if torques is not None:
+        if torques.net:
+            needed[:, list(_by_joint(torques, pose))] = 0.0
+        needed += torque_at(torques, pose)
+    return needed
 
 
 def inverse_dynamics(
@@ -194,7 +207,7 @@ def inverse_dynamics(
 ) -> Float[Array, "frame joint"]:
     """Return the torque [N m] about each given joint that makes the movement, gravity included.
 
-    Recursive Newton-Euler on angles that are low-passed at 6 Hz and differentiated. The model's
+    Recursive Newton-Euler with the pose's `derivatives`. The model's
     own joint damping and armature (there for stable simulation), limits and contacts are left out.
     A joint's torque includes that of the joints that follow it (virtual work).
 
@@ -206,7 +219,7 @@ def inverse_dynamics(
         model = copy.copy(model)
         model.opt.gravity[:] = pull
     data = mujoco.MjData(model)
-    velocity, acceleration = differentiate(pose.time, pose.angles, CUTOFF)
+    velocity, acceleration = derivatives(pose)
     torque = np.empty(pose.angles.shape)
     for frame in range(len(pose.time)):
         data.qpos[:] = pose.angles[frame]
@@ -279,26 +292,41 @@ def torque_at(torques: JointTorques, pose: Pose) -> Float[Array, "frame joint"]:
     """Return given torques [N m] about a pose's given joints at its frames, zero about those not named.
 
     Joints may carry the names of the trajectory or the model's, with or without a side.
-    Raises ValueError for a joint that is not in the movement or named twice, or torques that last less.
+    Raises ValueError for a joint that is not in the movement or named twice, or torques that last less; of
+    net torques, which come for the whole body, only when none is of a joint in the movement.
     """
     _check_lasts(torques.time, pose, torques.source)
+    torque = np.zeros((len(pose.time), len(pose.given)))
+    for column, values in _by_joint(torques, pose).items():
+        torque[:, column] = np.interp(pose.time, torques.time, values)
+    return torque
+
+
+def _by_joint(torques: JointTorques, pose: Pose) -> dict[int, Float[Array, "sample"]]:
+    """Return torques by the place of their joint among a pose's given ones."""
     known = {name.lower(): column for column, name in enumerate(pose.names)}
     known |= {name.lower(): column for column, name in enumerate(pose.given)}
-    torque = np.zeros((len(pose.time), len(pose.given)))
     taken: dict[int, str] = {}
+    found: dict[int, Array] = {}
     for name, values in zip(torques.joints, torques.torque.T, strict=True):
         plain = name.strip().lower()
-        column = known.get(plain, known.get(re.sub(r"(_[rl]|_right|_left)$", "", plain)))
-        if column is None:
+        bare = re.sub(rf"(_{pose.side[0]}|_{pose.side})$", "", plain)
+        column = known.get(plain, known.get(bare))
+        if column is None and not torques.net:
             raise ValueError(
                 f"{torques.source}: joint {name!r} has a torque but is not in the movement, whose joints are "
                 + ", ".join(pose.given)
             )
         if column in taken:
             raise ValueError(f"{torques.source}: {taken[column]!r} and {name!r} are the same joint")
-        taken[column] = name
-        torque[:, column] = np.interp(pose.time, torques.time, values)
-    return torque
+        if column is not None:
+            taken[column], found[column] = name, values
+    if not found:
+        raise ValueError(
+            f"{torques.source}: no torque about a joint of the movement, whose joints are "
+            + ", ".join(pose.given)
+        )
+    return found
 
 
 def _check_lasts(time: Float[Array, "sample"], pose: Pose, source: str) -> None:

@@ -18,7 +18,7 @@ from surrogate.movement.activation import (
 from surrogate.movement.excitation import Activation, ActivationDynamics, excitation_of
 from surrogate.movement.kinematics import MuscleKinematics, muscle_kinematics
 from surrogate.movement.models import MusculoskeletalModel
-from surrogate.movement.posture import Pose, match_joints, pose_arm
+from surrogate.movement.posture import Pose, match_joints, pose_limb
 from surrogate.movement.reading import read_trajectory
 from surrogate.movement.torque import Load, required_torque
 from surrogate.movement.trajectory import Trajectory
@@ -33,7 +33,7 @@ EXTENSORS = ("ECRB", "ECRL", "ECU", "EDC2", "EDC3", "EDC4", "EDC5")
 
 @pytest.fixture(scope="module")
 def example(arm: MusculoskeletalModel) -> tuple[Pose, MuscleKinematics]:
-    pose, _ = pose_arm(read_trajectory(EXAMPLE), arm, 50.0)
+    pose, _ = pose_limb(read_trajectory(EXAMPLE), arm, 50.0)
     return pose, muscle_kinematics(arm, pose)
 
 
@@ -176,7 +176,7 @@ def test_impossible_problems_are_refused(example, change: dict, message: str) ->
 @needs_recordings
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_recorded_movements_get_activations(arm: MusculoskeletalModel, name: str) -> None:
-    pose, _ = pose_arm(read_trajectory(RECORDED / name), arm, 50.0, clip=True)
+    pose, _ = pose_limb(read_trajectory(RECORDED / name), arm, 50.0, clip=True)
     found = explain_movement(arm, pose, muscle_kinematics(arm, pose))
     assert found.activation.shape == (len(pose.time), len(arm.muscles))
     assert np.isfinite(found.activation).all()

@@ -84,7 +84,8 @@ def test_lengths_hold_what_movement_visits(environment):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"model": "leg"}, "allowed are hand, arm"),
+        ({"model": "foot"}, "allowed are hand, arm, leg"),
+        ({"model": "leg"}, "limb is the forearm, of which the model leg has no muscle"),
         ({"settings": SimulationSettings()}, "frame_rate_hz is 100"),
     ],
 )

@@ -10,8 +10,8 @@ import pytest
 from surrogate.movement.kinematics import force_curves, muscle_kinematics, normalised_fibre_length
 from surrogate.movement.models import MusculoskeletalModel as Arm
 from surrogate.movement.models import load_arm
-from surrogate.movement.population import MUSCLES
-from surrogate.movement.posture import Pose, check_range, match_joints, pose_arm
+from surrogate.movement.population import muscle_names
+from surrogate.movement.posture import Pose, check_range, match_joints, pose_limb
 from surrogate.movement.reading import read_trajectory
 from surrogate.movement.skeleton import coupling_jacobian, follow
 from surrogate.movement.trajectory import Trajectory
@@ -38,7 +38,7 @@ def test_the_model_is_the_arm_with_its_hand(arm: Arm) -> None:
     assert len(arm.muscles) == 63
     assert len(arm.joints) == 38
     assert len(arm.free_joints) == 27
-    assert set(MUSCLES) <= set(arm.muscles)
+    assert set(muscle_names("forearm")) <= set(arm.muscles)
     assert not [name for name in (*arm.joints, *arm.muscles) if name.endswith("_r")]
     assert (arm.lower <= arm.neutral).all()
     assert (arm.neutral <= arm.upper).all()
@@ -108,14 +108,14 @@ def test_the_other_side_is_refused_either_way(arm: Arm) -> None:
 
 def test_columns_of_the_rest_of_the_body_are_left_out_and_named(arm: Arm) -> None:
     whole = movement({"pelvis_tilt": 0.2, "flexion_l": 0.3, "flexion_r": 0.1, "knee_angle_r": 1.0})
-    pose, notes = pose_arm(whole, arm, 50.0)
+    pose, notes = pose_limb(whole, arm, 50.0)
     assert pose.given == ("flexion",)
     assert notes == ["trajectory: left out, not of the right MyoArm: pelvis_tilt, flexion_l, knee_angle_r"]
-    pose, notes = pose_arm(whole, arm, 50.0, side="left")
+    pose, notes = pose_limb(whole, arm, 50.0, side="left")
     assert pose.angles[0, arm.joints.index("flexion")] == 0.3
     assert len(notes) == 1
     with pytest.raises(ValueError, match="pelvis_tilt"):
-        pose_arm(movement({"pelvis_tilt": 0.2}), arm, 50.0)
+        pose_limb(movement({"pelvis_tilt": 0.2}), arm, 50.0)
 
 
 def test_angles_that_are_no_number_get_no_further(arm: Arm) -> None:
@@ -179,7 +179,7 @@ def test_clipping_warns_per_joint_and_is_idempotent(arm: Arm) -> None:
 
 def test_even_pose_stays_in_range_at_the_asked_rate(arm: Arm) -> None:
     trajectory = read_trajectory(EXAMPLE)
-    pose, notes = pose_arm(trajectory, arm, 90.0)
+    pose, notes = pose_limb(trajectory, arm, 90.0)
     assert notes == []
     np.testing.assert_allclose(np.diff(pose.time), 1 / 90, rtol=1e-9)
     columns = [arm.joints.index(name) for name in pose.given]
@@ -221,7 +221,7 @@ def test_fibres_span_their_operating_range_over_the_length_range(arm: Arm) -> No
 
 def test_forearm_fibres_keep_to_lengths_that_muscles_reach(arm: Arm) -> None:
     kinematics = muscle_kinematics(arm, random_pose(arm, 200, 3))
-    columns = [arm.muscles.index(name) for name in MUSCLES if name not in ("BRD", "SUP")]
+    columns = [arm.muscles.index(name) for name in muscle_names("forearm") if name not in ("BRD", "SUP")]
     # These have MuJoCo's generic range of 0.75 to 1.05; a tenth of a length range is let pass.
     assert kinematics.fibre_length[:, columns].min() > 0.75 - 0.05
     assert kinematics.fibre_length[:, columns].max() < 1.05 + 0.05
@@ -320,8 +320,8 @@ def test_negative_hand_mass_is_refused() -> None:
 def test_recorded_movements_are_posed_with_clip_and_named_without(arm: Arm, name: str) -> None:
     trajectory = read_trajectory(RECORDED / name)
     with pytest.raises(ValueError, match=r"joint '\w+' is .* degrees at time .* range of"):
-        pose_arm(trajectory, arm, 50.0)
-    pose, notes = pose_arm(trajectory, arm, 50.0, clip=True)
+        pose_limb(trajectory, arm, 50.0)
+    pose, notes = pose_limb(trajectory, arm, 50.0, clip=True)
     assert notes
     kinematics = muscle_kinematics(arm, pose)
     assert np.isfinite(kinematics.moment_arm).all()

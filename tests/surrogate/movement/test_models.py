@@ -6,7 +6,7 @@ import pytest
 
 from surrogate.movement.kinematics import force_curves, muscle_kinematics, normalised_fibre_length
 from surrogate.movement.models import HAND_CENTRE, load_mjcf, load_model
-from surrogate.movement.posture import check_range, match_joints, pose_arm
+from surrogate.movement.posture import check_range, match_joints, pose_limb
 from surrogate.movement.trajectory import Trajectory
 
 FINGER = """
@@ -213,8 +213,8 @@ def test_both_legs_of_a_gait_file_drive_one(leg):
         "lumbar_extension": 0.0 * time,
     }
     gait = Trajectory(time, tuple(columns), np.stack(list(columns.values()), axis=1))
-    right, notes = pose_arm(gait, leg, 100.0)
-    left, _ = pose_arm(gait, leg, 100.0, side="left")
+    right, notes = pose_limb(gait, leg, 100.0)
+    left, _ = pose_limb(gait, leg, 100.0, side="left")
     assert right.given == left.given == ("hip_flexion", "knee_angle", "ankle_angle")
     assert all(name in notes[0] for name in ("pelvis_tilt", "pelvis_tx", "ankle_angle_l", "lumbar_extension"))
     lengths = [muscle_kinematics(leg, pose).fibre_length for pose in (right, left)]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from numerical.anatomy.forearm import ARRAY_CENTRE, ForearmSettings, forearm
+from numerical.anatomy.lower_leg import LowerLegSettings
 from numerical.fibres import muscle_regions
 from numerical.motor_units import PoolSettings
 from surrogate.conditions import NAMES
@@ -9,14 +10,15 @@ from surrogate.movement.pool_sizes import motor_unit_numbers
 from surrogate.movement.population import (
     FIBRE_END_SPREAD,
     INNERVATION_ZONE,
-    MUSCLES,
     Subject,
     choose_muscles,
     motor_units,
+    muscle_names,
     muscle_streams,
 )
 
 SUBJECT = Subject(pool=PoolSettings(motor_units=12))
+FOREARM = muscle_names("forearm")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def test_streams_differ_between_muscles_seeds_and_uses():
     draws = [
         stream.random()
         for seed in (0, 1, 2**40)
-        for muscle in MUSCLES
+        for muscle in FOREARM
         for stream in muscle_streams(seed, muscle)
     ]
     assert len(set(draws)) == len(draws)
@@ -115,6 +117,36 @@ def test_the_subject_rules_the_conductor():
     np.testing.assert_array_equal(units.conditions["muscle_longitudinal_conductivity"], 0.5)
 
 
+def test_a_leg_has_the_muscles_of_a_leg_and_sizes_of_its_own():
+    plump = Subject(lower_leg=LowerLegSettings(fat_thickness=0.008), pool=PoolSettings(motor_units=8))
+    units = motor_units(plump, ("tibant", "gasmed"), seed=0, limb="lower_leg")
+    np.testing.assert_array_equal(units.conditions["fat_thickness"], 0.008)
+    assert (units.conditions["depth"] > 0.008).all()
+    tibialis, gastrocnemius = (
+        np.degrees(np.angle(np.exp(1j * units.conditions["angle"][units.of(m)]).mean())) for m in (0, 1)
+    )
+    assert 0 < tibialis < 60  # anterior and lateral
+    assert 180 < gastrocnemius % 360 < 270  # posterior and medial
+    with pytest.raises(ValueError, match=r"unknown muscle 'FCU'; the nearest is .*; allowed are tibant, edl"):
+        motor_units(plump, ("FCU",), seed=0, limb="lower_leg")
+
+
+def test_the_array_moves_with_the_length_of_the_limb():
+    # Lengths along the limb all grow by the scale, and so does the fibres' middle from the array's.
+    short, long = (
+        motor_units(
+            Subject(forearm=ForearmSettings(length_scale=scale), pool=PoolSettings(motor_units=4)),
+            ("FCU",),
+            0,
+        )
+        for scale in (0.9, 1.1)
+    )
+    assert long.centre / short.centre == pytest.approx(1.1 / 0.9)
+    ratio = long.conditions["fibre_length"] / short.conditions["fibre_length"]
+    np.testing.assert_allclose(ratio, 1.1 / 0.9)
+    np.testing.assert_allclose(long.conditions["depth"], short.conditions["depth"], rtol=0.02)
+
+
 def test_muscles_may_have_their_own_numbers_of_motor_units():
     sized = Subject(pool=PoolSettings(motor_units=12), motor_unit_share=0.05)
     units = motor_units(sized, ("FCU", "FDP4"), seed=1)
@@ -126,7 +158,7 @@ def test_muscles_may_have_their_own_numbers_of_motor_units():
 
 
 def test_names_are_understood_in_any_case_and_with_a_side():
-    assert choose_muscles(["fcu", " ECRL_r", "Fdp4_right"]) == ("FCU", "ECRL", "FDP4")
+    assert choose_muscles(["fcu", " ECRL_r", "Fdp4_right"], FOREARM) == ("FCU", "ECRL", "FDP4")
 
 
 @pytest.mark.parametrize(
@@ -140,6 +172,6 @@ def test_names_are_understood_in_any_case_and_with_a_side():
 )
 def test_a_wrong_choice_is_refused_in_one_line(names, words):
     with pytest.raises(ValueError) as error:  # noqa: PT011
-        choose_muscles(names)
+        choose_muscles(names, FOREARM)
     assert "\n" not in str(error.value)
     assert all(word in str(error.value) for word in words)
