@@ -16,12 +16,15 @@ from surrogate import plots
 from surrogate.checkpoint import read_card
 from surrogate.movement.activation_tables import read_activations, read_excitations, read_forces
 from surrogate.movement.electrodes import read_electrodes
+from surrogate.movement.models import load_model, model_of
 from surrogate.movement.muscle_activity import Given
+from surrogate.movement.naming import read_mapping, with_muscle_names
 from surrogate.movement.population import muscle_names
 from surrogate.movement.poses import pose_trajectory
 from surrogate.movement.reading import read_trajectory
 from surrogate.movement.settings import SimulationSettings
 from surrogate.movement.simulation import simulate
+from surrogate.movement.skeleton import Skeleton
 from surrogate.movement.torque import read_force, read_torques
 from surrogate.movement.trajectory import Trajectory
 from surrogate.recording import check_destination, write_recording
@@ -44,6 +47,11 @@ class Options:
     """Generator, and with it the limb: the name of a shipped one, or a path to its .safetensors or .json."""
     muscles: str | None = None
     """Muscles, separated by commas; all of the limb's by default."""
+    model: str | None = None
+    """arm, hand, leg, or a model of your own: MuJoCo's .xml or .mjcf, or OpenSim's .osim. MyoArm or MyoLeg by
+    default."""
+    muscle_map: Path | None = None
+    """CSV (from, to) or YAML that says what the model's muscles are called in the limb's anatomy."""
     electrodes: str | None = None
     """On the generator's array instead of all of it: a bracelet, 8, two rings of 16 whose middle lies 20 mm
     proximal, 2x16@-20, or a .yaml file of places, montage and shifts."""
@@ -86,6 +94,7 @@ def main(options: Options) -> None:
             options.checkpoint,
             muscles=options.muscles.split(",") if options.muscles is not None else None,
             activation=given,
+            model=own_model(options),
             electrodes=read_electrodes(options.electrodes) if options.electrodes else None,
             forces=(read_force(options.hand_force),) if options.hand_force else (),
             torques=read_torques(options.joint_torques) if options.joint_torques else None,
@@ -115,6 +124,16 @@ def movement(options: Options) -> Trajectory:
     if options.poses is not None:
         return pose_trajectory(options.poses)
     return read_trajectory(options.trajectory, options.units, options.map, options.fill)
+
+
+def own_model(options: Options) -> Skeleton | None:
+    """Return the model that is asked for, if one is."""
+    if options.model is None and options.muscle_map is None:
+        return None
+    limb = read_card(options.checkpoint)[0]["geometry"].get("limb", "forearm")
+    mass = options.settings.load.hand_mass_kg
+    model = model_of(limb, mass) if options.model is None else load_model(options.model, mass)
+    return with_muscle_names(model, read_mapping(options.muscle_map)) if options.muscle_map else model
 
 
 def instead(options: Options) -> Given | None:

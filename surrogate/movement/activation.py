@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from surrogate.movement.excitation import Activation, ActivationDynamics, next_activation
 from surrogate.movement.kinematics import MuscleKinematics
-from surrogate.movement.models import MusculoskeletalModel
 from surrogate.movement.posture import Pose
+from surrogate.movement.skeleton import Skeleton
 from surrogate.movement.torque import ExternalForce, JointTorques, Load, required_torque
 from surrogate.movement.trajectory import check_finite
 
@@ -53,7 +53,7 @@ class OptimisationSettings(BaseModel):
 
 
 def explain_movement(
-    arm: MusculoskeletalModel,
+    model: Skeleton,
     pose: Pose,
     kinematics: MuscleKinematics,
     load: Load | None = None,
@@ -69,7 +69,7 @@ def explain_movement(
     forces, torques: over time, besides the load's, as `required_torque` adds them.
     The mass in the hand is the arm's own: `load_arm(load.hand_mass_kg)`.
     """
-    torque = required_torque(arm, pose, load, forces, torques)
+    torque = required_torque(model, pose, load, forces, torques)
     return static_optimisation(kinematics, torque, settings, dynamics, before)
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from jaxtyping import Float
 
 from surrogate.movement.excitation import Activation, Excitation
-from surrogate.movement.kinematics import MuscleKinematics, force_curves
-from surrogate.movement.models import MusculoskeletalModel
+from surrogate.movement.kinematics import MuscleKinematics
 from surrogate.movement.naming import nearest
 from surrogate.movement.population import muscle_names
+from surrogate.movement.skeleton import Skeleton
 from surrogate.movement.tables import Table, read_table
+from surrogate.movement.tendon import architecture
 from surrogate.movement.trajectory import check_finite, check_time
 
 Array = np.ndarray
@@ -97,7 +98,7 @@ def read_forces(path: str | Path | Table, muscles: tuple[str, ...] = FOREARM) ->
 
 
 def activation_of_forces(
-    forces: MuscleForces, kinematics: MuscleKinematics, model: MusculoskeletalModel
+    forces: MuscleForces, kinematics: MuscleKinematics, model: Skeleton
 ) -> tuple[Activation, list[str]]:
     """Return the activations by which muscles exert given forces, and a line about those that cannot.
 
@@ -111,7 +112,7 @@ def activation_of_forces(
         if name not in kinematics.muscles:
             raise ValueError(f"{forces.source}: the model {model.name} has no muscle {name!r}")
         columns.append(kinematics.muscles.index(name))
-    largest = force_curves(model).maximal_force[columns]
+    largest = architecture(model).curves.maximal_force[columns]
     wanted = np.stack([np.interp(kinematics.time, forces.time, force) for force in forces.force.T], axis=1)
     wanted *= largest if forces.relative else 1.0
     passive, active = kinematics.passive_force[:, columns], kinematics.active_force[:, columns]

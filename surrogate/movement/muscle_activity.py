@@ -20,12 +20,12 @@ from surrogate.movement.excitation import (
 )
 from surrogate.movement.fatigue import fatigue, slowing
 from surrogate.movement.kinematics import MuscleKinematics, muscle_kinematics
-from surrogate.movement.models import MusculoskeletalModel
 from surrogate.movement.modulation import MuscleState, hold_length
-from surrogate.movement.muscle_paths import path_shift
+from surrogate.movement.muscle_paths import has_segment, path_shift
 from surrogate.movement.population import choose_muscles, muscle_names
 from surrogate.movement.posture import Pose
 from surrogate.movement.settings import SimulationSettings
+from surrogate.movement.skeleton import Skeleton
 from surrogate.movement.tendon import architecture, with_compliant_tendons
 from surrogate.movement.torque import ExternalForce, JointTorques
 
@@ -51,26 +51,36 @@ class MuscleActivity:
 
 
 def chosen_muscles(
-    muscles: Sequence[str] | None, given: Given | None, limb: str
+    muscles: Sequence[str] | None, given: Given | None, limb: str, model: Skeleton
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return the muscles of a limb to simulate, and a line about those left out for want of anatomy."""
-    available = muscle_names(limb)
-    if given is None:
-        return (available if muscles is None else choose_muscles(muscles, available)), []
-    if muscles is None:
-        known = [name for name in given.muscles if name in available]
-        left = [name for name in given.muscles if name not in available]
-        note = f"muscles {', '.join(left)}: left out, the anatomy of the {limb} does not hold them"
-        return choose_muscles(known, available), [note] if left else []
-    chosen = choose_muscles(muscles, available)
-    for name in chosen:
-        if name not in given.muscles:
-            raise ValueError(f"muscle {name} has no given activation; given are {', '.join(given.muscles)}")
-    return chosen, []
+    """Return the muscles of a limb to simulate, and lines about those that are left out.
+
+    They are in the limb's anatomy and in the model, and have an activation where some are given.
+    Raises ValueError for a muscle asked for that is not there, and where none is left.
+    """
+    anatomy = muscle_names(limb)
+    asked = (given.muscles if given else anatomy) if muscles is None else choose_muscles(muscles, anatomy)
+    given_names = ", ".join(given.muscles) if given else ""
+    without = {
+        f"the anatomy of the {limb} does not hold them": [name for name in asked if name not in anatomy],
+        f"the model {model.name} does not have them": [
+            name for name in asked if name in anatomy and name not in model.muscles
+        ],
+        f"they have no given activation; given are {given_names}": [
+            name for name in asked if given and name not in given.muscles
+        ],
+    }
+    reasons = [f"muscles {', '.join(left)}: {why}" for why, left in without.items() if left]
+    if muscles is not None and reasons:
+        raise ValueError(reasons[0])
+    left = set().union(*without.values())
+    if left >= set(asked):
+        raise ValueError(f"no muscle to simulate: {'; '.join(reasons)}")
+    return tuple(name for name in asked if name not in left), [f"left out: {reason}" for reason in reasons]
 
 
 def muscle_activity(
-    model: MusculoskeletalModel,
+    model: Skeleton,
     pose: Pose,
     muscles: Sequence[str],
     settings: SimulationSettings,
@@ -110,8 +120,12 @@ def muscle_activity(
     active = _in_order(activation.activation, activation.muscles, muscles).T
     length = _in_order(kinematics.fibre_length, kinematics.muscles, muscles).T
     held, held_notes = hold_length(length, muscles)
-    shift = path_shift(model, pose, limb, settings.shift)
-    angle, depth = (_in_order(values, shift.muscles, muscles).T for values in (shift.angle, shift.depth))
+    angle = depth = np.zeros_like(active)
+    if has_segment(model, limb):
+        shift = path_shift(model, pose, limb, settings.shift)
+        angle, depth = (_in_order(values, shift.muscles, muscles).T for values in (shift.angle, shift.depth))
+    else:
+        notes.append(f"model {model.name}: muscles stay in place under the skin, for its bones are unknown")
     slowed = np.ones_like(active)
     if settings.tires:
         slowed = slowing(fatigue(pose.time, active, settings.fatigue), settings.fatigue)
@@ -126,7 +140,7 @@ def muscle_activity(
 
 
 def _followed(
-    given: Given, kinematics: MuscleKinematics, model: MusculoskeletalModel, settings: SimulationSettings
+    given: Given, kinematics: MuscleKinematics, model: Skeleton, settings: SimulationSettings
 ) -> tuple[Excitation, Activation, list[str]]:
     """Return excitation and activation at the movement's frames that follow what is given, and notes."""
     if isinstance(given, Excitation):

@@ -16,6 +16,7 @@ pronation come nearer to the skin or sink by up to 10 mm, which no limb would ho
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TypeGuard
 
 import mujoco
 import numpy as np
@@ -30,7 +31,7 @@ from numerical.threads import on_all_cores
 from surrogate.movement.kinematics import FRAMES_AT_ONCE
 from surrogate.movement.models import MusculoskeletalModel
 from surrogate.movement.posture import Pose
-from surrogate.movement.skeleton import follow
+from surrogate.movement.skeleton import Skeleton, follow
 from surrogate.movement.trajectory import check_finite
 
 Array = NDArray[np.float64]
@@ -97,6 +98,17 @@ def path_shift(
     angle = _held(mean.imag / np.abs(drawn.places), limits.angle)
     depth = -_held(mean.real, limits.depth)
     return PathShift(pose.time, drawn.muscles, angle, depth, tilt)
+
+
+def has_segment(model: Skeleton, segment: str) -> TypeGuard[MusculoskeletalModel]:
+    """Return whether `path_shift` knows where the muscles of a segment run in a model."""
+    if not isinstance(model, MusculoskeletalModel):
+        return False
+    try:
+        _drawn(model, segment)
+    except ValueError:
+        return False
+    return True
 
 
 def _held(shift: Float[Array, "*any"], limit: float) -> Float[Array, "*any"]:

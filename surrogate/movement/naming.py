@@ -2,15 +2,18 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from numerical.settings_file import validated
+from surrogate.movement.skeleton import Skeleton
 from surrogate.movement.tables import read_lines, read_names, split_csv
 
+ModelT = TypeVar("ModelT", bound=Skeleton)
 LAYOUT = "from,to[,scale,offset]"
 
 
@@ -43,6 +46,25 @@ def read_mapping(mapping: Mapping[str, Any] | str | Path) -> dict[str, Renaming]
             f"{path}: unknown extension {path.suffix!r} of a mapping; allowed are .csv and .yaml"
         )
     return _from_csv(path)
+
+
+def with_muscle_names(model: ModelT, mapping: Mapping[str, Renaming]) -> ModelT:
+    """Return a model whose muscles a mapping renames, to what the anatomy calls them.
+
+    Raises ValueError for a muscle that the model has not, with the nearest it has, a scale or an offset, and
+    names that come twice.
+    """
+    for name, renaming in mapping.items():
+        if name not in model.muscles:
+            near = ", ".join(nearest(name, list(model.muscles)))
+            raise ValueError(f"model {model.name}: no muscle {name!r} to rename; the nearest are {near}")
+        if (renaming.scale, renaming.offset) != (1.0, 0.0):
+            raise ValueError(f"model {model.name}: muscle {name!r} can be renamed, not scaled or shifted")
+    names = tuple(mapping[name].to if name in mapping else name for name in model.muscles)
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise ValueError(f"model {model.name}: two muscles would be called {twice[0]!r}")
+    return replace(model, muscles=names)
 
 
 def _from_names(names: Mapping[str, Any], source: str) -> dict[str, Renaming]:

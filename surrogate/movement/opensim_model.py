@@ -19,6 +19,7 @@ from surrogate.movement.models import UNLIMITED, check_unique, without_side
 from surrogate.movement.posture import Pose
 from surrogate.movement.skeleton import Coupling, Skeleton, coupling_jacobian
 from surrogate.movement.tendon import Architecture, architecture
+from surrogate.movement.torque import inverse_dynamics
 from surrogate.movement.trajectory import check_finite
 
 Array = NDArray[np.float64]
@@ -208,13 +209,14 @@ def _set(model: OpenSimModel, angles: Array | None, velocity: Array) -> None:
     model.model.realizeVelocity(model.state)
 
 
-def opensim_torque(model: OpenSimModel, pose: Pose) -> Float[Array, "frame joint"]:
-    """Return the torque [N m] about each given joint that makes the movement, gravity included.
-
-    Angles are low-passed at 6 Hz and differentiated. A joint's torque includes that of its followers.
-    """
+@inverse_dynamics.register
+def _inverse_dynamics(
+    model: OpenSimModel, pose: Pose, gravity: tuple[float, float, float] | None = None
+) -> Float[Array, "frame joint"]:
     import opensim
 
+    if gravity is not None:
+        raise ValueError(f"gravity {gravity}: the model of OpenSim {model.name} keeps its own")
     solver = opensim.InverseDynamicsSolver(model.model)
     velocity, acceleration = derivatives(pose)
     forces = model.model.getForceSet()

@@ -23,6 +23,7 @@ from surrogate.movement.parts import Parts, parts_of
 from surrogate.movement.population import MotorUnits, motor_units
 from surrogate.movement.posture import Side, pose_limb
 from surrogate.movement.settings import SimulationSettings
+from surrogate.movement.skeleton import Skeleton
 from surrogate.movement.synthesis import Report, contributions, mean_muaps, summed
 from surrogate.movement.torque import ExternalForce, JointTorques
 from surrogate.movement.trajectory import Trajectory
@@ -54,6 +55,7 @@ def simulate(
     *,
     muscles: Sequence[str] | None = None,
     activation: Given | None = None,
+    model: Skeleton | None = None,
     electrodes: Electrodes | None = None,
     forces: tuple[ExternalForce, ...] = (),
     torques: JointTorques | None = None,
@@ -68,8 +70,9 @@ def simulate(
     generator: or the name or path of a checkpoint. muscles: names; by default those in
     `activation`, or all of the anatomical table. activation: given activations, excitations or muscle forces
     instead of activations that explain the movement against `settings.load` and what forces and torques add
-    to it over time. electrodes: on the generator's array, all of that by default. clip: hold joints at their
-    limits instead of refusing. report: is told each stage's name and the fraction done.
+    to it over time. model: MyoArm or MyoLeg by default. electrodes: on the generator's array, all of that by
+    default. clip: hold joints at their limits instead of refusing. report: is told each stage's name and the
+    fraction done.
     Raises ValueError in one line for input that cannot be used.
     """
     settings = settings or SimulationSettings()
@@ -81,8 +84,8 @@ def simulate(
         if isinstance(generator, str | Path):
             generator = checkpoint.load(generator)
         limb = generator.geometry.limb
-        chosen, notes = chosen_muscles(muscles, activation, limb)
-        model = model_of(limb, settings.load.hand_mass_kg)
+        model = model or model_of(limb, settings.load.hand_mass_kg)
+        chosen, notes = chosen_muscles(muscles, activation, limb, model)
     with stages("movement"):
         pose, clipped = pose_limb(trajectory, model, settings.frame_rate_hz, clip, side)
         done = muscle_activity(model, pose, chosen, settings, activation, forces, torques, limb)

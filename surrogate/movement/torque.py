@@ -3,6 +3,7 @@
 import copy
 import re
 from dataclasses import dataclass
+from functools import singledispatch
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,13 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from surrogate.movement.kinematics import derivatives
 from surrogate.movement.models import HAND_CENTRE, MusculoskeletalModel
 from surrogate.movement.posture import Pose
-from surrogate.movement.skeleton import coupling_jacobian
+from surrogate.movement.skeleton import Skeleton, coupling_jacobian
 from surrogate.movement.tables import Table, read_table
 from surrogate.movement.trajectory import check_finite, check_time
 
 Array = np.ndarray
 
-GRAVITY = (0.0, 0.0, -9.81)  # m/s^2
 HAND = "thirdmc"  # the body of the palm: x is towards the thumb, y towards the elbow, z out of the back
 COMPONENTS = ("fx", "fy", "fz")
 
@@ -74,8 +74,9 @@ class Load(BaseModel):
     joint_torque_nm: dict[str, Finite] = Field(
         default_factory=dict, description="constant torque that muscles exert besides, by joint [N m]"
     )
-    gravity: tuple[Finite, Finite, Finite] = Field(
-        default=GRAVITY, description="acceleration of gravity in the world, x y z [m/s^2]"
+    gravity: tuple[Finite, Finite, Finite] | None = Field(
+        default=None,
+        description="acceleration of gravity in the world, x y z, the model's own by default [m/s^2]",
     )
 
 
@@ -171,7 +172,7 @@ def read_torques(path: str | Path | Table) -> JointTorques:
 
 
 def required_torque(
-    arm: MusculoskeletalModel,
+    model: Skeleton,
     pose: Pose,
     load: Load | None = None,
     forces: tuple[ExternalForce, ...] = (),
@@ -185,13 +186,13 @@ def required_torque(
     Raises ValueError in one line for a force or torque that does not fit the model or the movement.
     """
     load = load or Load()
-    needed = inverse_dynamics(arm, pose, load.gravity) + elastic_resistance(arm, pose, load.resistance)
+    needed = inverse_dynamics(model, pose, load.gravity) + elastic_resistance(model, pose, load.resistance)
     ends = pose.time[[0, -1]]
     if any(load.hand_force_n):
         constant = np.array([load.hand_force_n, load.hand_force_n])
         forces = (*forces, ExternalForce(ends, constant, load.hand_force_frame))
     for force in forces:
-        needed += force_torque(arm, pose, force)
+        needed += force_torque(model, pose, force)
     if load.joint_torque_nm:
         level = np.array([list(load.joint_torque_nm.values())] * 2)
         needed += torque_at(JointTorques(ends, tuple(load.joint_torque_nm), level), pose)
@@ -202,18 +203,27 @@ def required_torque(
     return needed
 
 
+@singledispatch
 def inverse_dynamics(
-    arm: MusculoskeletalModel, pose: Pose, gravity: tuple[float, float, float] | None = None
+    model: Skeleton, pose: Pose, gravity: tuple[float, float, float] | None = None
 ) -> Float[Array, "frame joint"]:
     """Return the torque [N m] about each given joint that makes the movement, gravity included.
 
-    Recursive Newton-Euler with the pose's `derivatives`. The model's
-    own joint damping and armature (there for stable simulation), limits and contacts are left out.
-    A joint's torque includes that of the joints that follow it (virtual work).
+    By the pose's `derivatives`. Damping and armature of joints (there for stable simulation), limits and
+    contacts are left out. A joint's torque includes that of the joints that follow it (virtual work).
 
-    gravity: m/s^2, x y z in the world; without it the model's.
+    gravity: m/s^2, x y z in the world of the model; without it the model's.
+    Raises ValueError for a model of neither MuJoCo nor OpenSim.
     """
-    model = arm.model
+    raise ValueError(f"model {model.name} is of neither MuJoCo nor OpenSim")
+
+
+@inverse_dynamics.register
+def _of_mujoco(
+    described: MusculoskeletalModel, pose: Pose, gravity: tuple[float, float, float] | None = None
+) -> Float[Array, "frame joint"]:
+    """Recursive Newton-Euler."""
+    model = described.model
     pull = model.opt.gravity if gravity is None else _as_modelled(np.array(gravity), pose)
     if not np.array_equal(pull, model.opt.gravity):
         model = copy.copy(model)
@@ -229,13 +239,11 @@ def inverse_dynamics(
         mujoco.mj_comPos(model, data)
         mujoco.mj_comVel(model, data)
         mujoco.mj_rne(model, data, 1, torque[frame])
-    jacobian = coupling_jacobian(arm, pose.angles, pose.given)
+    jacobian = coupling_jacobian(described, pose.angles, pose.given)
     return np.einsum("fj,fjg->fg", torque, jacobian)
 
 
-def elastic_resistance(
-    arm: MusculoskeletalModel, pose: Pose, multiple: float = 1.0
-) -> Float[Array, "frame joint"]:
+def elastic_resistance(model: Skeleton, pose: Pose, multiple: float = 1.0) -> Float[Array, "frame joint"]:
     """Return the torque [N m] about each given joint that a light elastic band asks for.
 
     It grows linearly with the angle from the relaxed hand (table RESISTANCE). Without it a free
@@ -245,34 +253,36 @@ def elastic_resistance(
     for column, joint in enumerate(pose.given):
         for pattern, stiffness, relaxed in RESISTANCE:
             if re.fullmatch(pattern, joint):
-                angle = pose.angles[:, arm.joints.index(joint)]
+                angle = pose.angles[:, model.joints.index(joint)]
                 torque[:, column] = multiple * stiffness * (angle - relaxed)
                 break
     return torque
 
 
-def force_torque(arm: MusculoskeletalModel, pose: Pose, force: ExternalForce) -> Float[Array, "frame joint"]:
+def force_torque(model: Skeleton, pose: Pose, force: ExternalForce) -> Float[Array, "frame joint"]:
     """Return the torque [N m] about each given joint by which muscles hold against a force.
 
     By virtual work: torque = -J' force, with J the derivative of the point's place by the joints' angles.
-    Raises ValueError for a body that the model has not, or a force that lasts less than the movement.
+    Raises ValueError for a body that the model has not, a model that is not of MuJoCo, or a force that lasts
+    less than the movement.
     """
+    if not isinstance(model, MusculoskeletalModel):
+        raise ValueError(f"{force.source}: forces on bodies need a model of MuJoCo, not {model.name}")
     _check_lasts(force.time, pose, force.source)
-    model, data = arm.model, mujoco.MjData(arm.model)
-    body = _body(arm, force)
+    data, body = mujoco.MjData(model.model), _body(model, force)
     acting = np.stack([np.interp(pose.time, force.time, part) for part in force.force.T], axis=1)
     torque = np.empty(pose.angles.shape)
-    moving = np.zeros((3, model.nv))
+    moving = np.zeros((3, model.model.nv))
     for frame, angles in enumerate(pose.angles):
         data.qpos[:] = angles
-        mujoco.mj_kinematics(model, data)
-        mujoco.mj_comPos(model, data)
+        mujoco.mj_kinematics(model.model, data)
+        mujoco.mj_comPos(model.model, data)
         turn = data.xmat[body].reshape(3, 3)
         place = data.xpos[body] + turn @ force.point
-        mujoco.mj_jac(model, data, moving, None, place, body)
+        mujoco.mj_jac(model.model, data, moving, None, place, body)
         in_world = turn @ acting[frame] if force.frame == "body" else _as_modelled(acting[frame], pose)
         torque[frame] = -in_world @ moving
-    return np.einsum("fj,fjg->fg", torque, coupling_jacobian(arm, pose.angles, pose.given))
+    return np.einsum("fj,fjg->fg", torque, coupling_jacobian(model, pose.angles, pose.given))
 
 
 def _as_modelled(vector: Float[Array, "3"], pose: Pose) -> Float[Array, "3"]:
@@ -280,8 +290,8 @@ def _as_modelled(vector: Float[Array, "3"], pose: Pose) -> Float[Array, "3"]:
     return vector * (-1, 1, 1) if pose.side == "left" else vector
 
 
-def _body(arm: MusculoskeletalModel, force: ExternalForce) -> int:
-    names = [arm.model.body(body).name for body in range(arm.model.nbody)]
+def _body(model: MusculoskeletalModel, force: ExternalForce) -> int:
+    names = [model.model.body(body).name for body in range(model.model.nbody)]
     for name in (force.body, f"{force.body}_r", f"{force.body}_l"):
         if name in names:
             return names.index(name)

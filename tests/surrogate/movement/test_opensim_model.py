@@ -5,9 +5,14 @@ import sys
 import numpy as np
 import pytest
 
+from numerical.motor_units import PoolSettings
 from surrogate.movement.kinematics import muscle_kinematics
 from surrogate.movement.models import load_model
+from surrogate.movement.naming import Renaming, with_muscle_names
+from surrogate.movement.population import Subject
 from surrogate.movement.posture import match_joints
+from surrogate.movement.settings import SimulationSettings
+from surrogate.movement.simulation import simulate
 from surrogate.movement.tendon import architecture, compliant_fibre_length
 from surrogate.movement.trajectory import Trajectory
 
@@ -105,10 +110,10 @@ def test_followers_follow(model):
 
 
 def test_gravity_asks_for_the_torque_of_the_weights(model):
-    from surrogate.movement.opensim_model import opensim_torque
+    from surrogate.movement.torque import inverse_dynamics
 
     still = posed(model, ("shoulder_flexion", "elbow_flexion"), [[0.5, 0.7]] * 20)
-    shoulder, elbow = opensim_torque(model, still)[10]
+    shoulder, elbow = inverse_dynamics(model, still)[10]
     lower = 9.81 * 0.12 * np.sin(1.2)
     assert elbow == pytest.approx(lower, rel=1e-3)
     upper = 9.81 * (0.12 + UPPER) * np.sin(0.5)
@@ -156,3 +161,32 @@ def test_without_opensim_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "opensim", None)
     with pytest.raises(ValueError, match=r"a.osim: .*pip install 'myomime\[opensim\]'"):
         load_model("a.osim")
+
+
+def test_its_muscles_drive_those_of_the_anatomy_by_a_map(model, untrained):
+    mapping = {"flexor": Renaming(to="FCR"), "extensor": Renaming(to="ECRL")}
+    renamed = with_muscle_names(model, mapping)
+    bend = Trajectory(np.arange(50) / 50, ("elbow_flexion",), np.linspace(0.3, 1.5, 50)[:, None])
+    few = SimulationSettings(subject=Subject(pool=PoolSettings(motor_units=3)), tolerance=0.01)
+    recording = simulate(bend, untrained, model=renamed, settings=few)
+    data = recording.dataset
+    assert data.muscle.values.tolist() == ["FCR", "ECRL"]
+    # Against the forearm's weight only the flexor works, and it shortens.
+    assert data.activation.sel(muscle=data.muscle == "FCR").max() > 0.01
+    length = data.fibre_length.values[data.muscle.values == "FCR"][0]
+    assert length[-1] < length[0]
+    assert any("muscles stay in place under the skin" in note for note in recording.warnings)
+    assert any("the model links does not have them" in note for note in recording.warnings)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "words"),
+    [
+        ({"flexer": Renaming(to="FCR")}, "no muscle 'flexer' to rename; the nearest are flexor"),
+        ({"flexor": Renaming(to="FCR", scale=2)}, "muscle 'flexor' can be renamed, not scaled"),
+        ({"flexor": Renaming(to="extensor")}, "two muscles would be called 'extensor'"),
+    ],
+)
+def test_a_map_of_muscles_that_does_not_fit_is_refused(model, mapping, words):
+    with pytest.raises(ValueError, match=words):
+        with_muscle_names(model, mapping)
