@@ -13,10 +13,12 @@ from numerical.anatomy.lower_leg import LowerLegSettings
 from numerical.motor_units import PoolSettings
 from surrogate.movement.electrodes import Shift, bracelet, read_electrodes, recorded
 from surrogate.movement.excitation import Activation
-from surrogate.movement.population import Subject
+from surrogate.movement.parts import parts_of
+from surrogate.movement.population import Subject, motor_units
 from surrogate.movement.reading import read_trajectory
 from surrogate.movement.settings import SimulationSettings
 from surrogate.movement.simulation import simulate
+from surrogate.movement.stepping import stepped_emg
 from surrogate.movement.torque import read_torques
 from surrogate.movement.trajectory import Trajectory
 from tests.surrogate.movement.conftest import RECORDED, RECORDINGS, needs_recordings
@@ -53,6 +55,19 @@ def test_in_a_still_limb_emg_is_the_sum_of_the_recorded_muaps_at_the_recorded_di
     assert whole.sizes["discharge"] > 30
     # Patterns leave out a tenth of the tolerance, 0.02 % of a MUAP's range, whose own RMS is some 4 %.
     assert np.linalg.norm(summed(whole) - whole.emg.values) < 0.01 * np.linalg.norm(whole.emg.values)
+
+
+def test_interpolation_adds_no_more_than_its_tolerance(untrained):
+    time = np.linspace(0, 2, 100)
+    bend = Trajectory(time, ("flexion",), 0.7 * np.sin(np.pi * time)[:, None], "bend")
+    data = simulate(bend, untrained, activation=active(2.0, FCU=0.4), settings=FINE, seed=2).dataset
+    units = motor_units(FINE.subject, ("FCU",), 2)
+    parts = parts_of(units.limb, units.fibres, units.centre, FINE.largest_part)
+    stepped = stepped_emg(untrained, data, parts)
+    assert np.ptp(data.relative_length.values) > 0.1
+    # Each MUAP is off by up to the tolerance of its range, and there are not more of them than fit the EMG.
+    wrong = np.sqrt(np.mean((stepped - data.emg.values) ** 2)) / np.ptp(stepped)
+    assert 0 < wrong < 0.002
 
 
 def test_a_bracelet_records_what_it_reads_of_the_array(untrained, whole):
