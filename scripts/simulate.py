@@ -1,7 +1,13 @@
-"""Simulate the EMG of a movement: `python scripts/simulate.py TRAJECTORY --output DIR`.
+"""Simulate the EMG of movements.
 
-DIR/recording.zarr holds the EMG and every truth behind it (open it by `xarray.open_zarr`),
-DIR/emg.png is a picture of it, DIR/summary.json says what was done in numbers.
+    python scripts/simulate.py TRAJECTORY --output DIR
+    python scripts/simulate.py TRAJECTORY --output DIR --format nwb
+    python scripts/simulate.py FOLDER --subjects 4 --runs 2 --output DATASET
+
+DIR/recording.zarr holds the EMG and every truth behind it (open it by `xarray.open_zarr`), DIR/emg.png is a
+picture of it, DIR/summary.json says what was done in numbers. Several trajectories, subjects or runs make one
+dataset, in BIDS unless another format is asked for; a run that was stopped goes on when the same command is
+given again, and more of each extend it.
 """
 
 import logging
@@ -12,7 +18,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from surrogate import plots
+from surrogate import formats, plots
 from surrogate.checkpoint import read_card
 from surrogate.movement.activation_tables import read_activations, read_excitations, read_forces
 from surrogate.movement.electrodes import read_electrodes
@@ -35,11 +41,20 @@ from surrogate.stage_progress import stage_progress
 class Options:
     """Simulate the surface EMG of a movement of an arm or a leg."""
 
-    trajectory: tyro.conf.Positional[Path | None] = None
-    """Joint angles over time: .csv, OpenSim .mot or .sto, .c3d, .npz, .npy, or a sequence of poses in .yaml.
-    Missing joints stay neutral."""
+    trajectory: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Joint angles over time: .csv, OpenSim .mot or .sto, .c3d, .npz, .npy, a sequence of poses in .yaml, or
+    folders of such files. Missing joints stay neutral."""
     output: Path = Path("recording")
-    """Folder for recording.zarr, emg.png and summary.json; a recording in it is replaced."""
+    """Folder for recording.zarr, emg.png and summary.json, replaced if they are there; or for a dataset."""
+    format: str | None = None
+    """Beside recording.zarr: bids, bdf, edf, nwb, mat, parquet or openhdemg. Of a dataset: one of these, or
+    zarr; bids by default."""
+    subjects: int | None = None
+    """Make a dataset of so many subjects, whose limbs and tissues are drawn from what the generator knows."""
+    runs: int | None = None
+    """Make a dataset of so many recordings of every movement, which differ in their discharges."""
+    workers: int | None = None
+    """Processes that make a dataset, a core each; as many as there are cores."""
     poses: str | None = None
     """Named poses instead of a file: `rest:0.5, fist:1@0.8, rest` holds rest for 0.5 s, closes the hand in
     0.8 s, holds it for 1 s and opens it."""
@@ -82,8 +97,23 @@ class Options:
     )
 
 
-def main(options: Options) -> None:
+def main(options: Options) -> int:
+    many = len(options.trajectory) > 1 or any(path.is_dir() for path in options.trajectory)
+    if many or options.subjects is not None or options.runs is not None:
+        from batch import make_dataset  # here, for single recordings not to wait for it
+
+        return make_dataset(options)
+    record(options)
+    return 0
+
+
+def record(options: Options) -> None:
+    """Simulate and write one recording."""
     check_destination(options.output)
+    if options.format not in (None, "zarr"):
+        made = formats.named(options.format)
+        other = options.output / f"recording{made.suffix}"
+        formats.check_target(other, made, replace=True)
     trajectory = movement(options)
     for note in trajectory.notes:
         logging.warning("warning: %s", note)
@@ -106,6 +136,8 @@ def main(options: Options) -> None:
         )
         report("writing", 0.0)
         directory = write_recording(recording, options.output, plots.overview(recording.dataset))
+        if options.format not in (None, "zarr"):
+            formats.write(recording.dataset, other, made.name, replace=True)
         report("writing", 1.0)
     for warning in recording.warnings:
         if warning not in trajectory.notes:
@@ -119,11 +151,11 @@ def main(options: Options) -> None:
 
 def movement(options: Options) -> Trajectory:
     """Return the movement, of a file or of poses."""
-    if (options.trajectory is None) == (options.poses is None):
+    if (not options.trajectory) == (options.poses is None):
         raise ValueError("give a trajectory or --poses, and not both")
     if options.poses is not None:
         return pose_trajectory(options.poses)
-    return read_trajectory(options.trajectory, options.units, options.map, options.fill)
+    return read_trajectory(options.trajectory[0], options.units, options.map, options.fill)
 
 
 def own_model(options: Options) -> Skeleton | None:
@@ -151,7 +183,10 @@ def instead(options: Options) -> Given | None:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
-        main(tyro.cli(Options))
+        sys.exit(main(tyro.cli(Options)))
     except (ValueError, OSError) as error:
         print(f"simulate: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted: what is made stays; run again to go on", file=sys.stderr)
+        sys.exit(130)

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.signal import butter, sosfiltfilt
 
@@ -118,3 +118,8 @@ def bandwidth(time: Float[Array, "frame"], values: Float[Array, "frame column"])
     noise = np.polynomial.polynomial.polyfit(cutoffs[upper], residual[upper], 1)[0]
     kept = residual <= np.maximum(noise, RESOLUTION)
     return np.where(kept.any(axis=0), cutoffs[kept.argmax(axis=0)], cutoffs[-1])
+
+
+def first_samples(discharge_time: Float[Array, "discharge"], sampling_rate: float) -> Int[Array, "discharge"]:
+    """Return the sample at which the MUAP of each discharge [s] begins: the nearest."""
+    return np.floor(discharge_time * sampling_rate + 0.5).astype(np.intp)

@@ -62,6 +62,7 @@ def simulate(
     settings: SimulationSettings | None = None,
     side: Side = "right",
     seed: int = 0,
+    discharge_seed: int | None = None,
     clip: bool = False,
     report: Report = lambda stage, done: None,
 ) -> Recording:
@@ -71,7 +72,8 @@ def simulate(
     `activation`, or all of the anatomical table. activation: given activations, excitations or muscle forces
     instead of activations that explain the movement against `settings.load` and what forces and torques add
     to it over time. model: MyoArm or MyoLeg by default. electrodes: on the generator's array, all of that by
-    default. clip: hold joints at their limits instead of refusing. report: is told each stage's name and the
+    default. discharge_seed: of the discharges alone, `seed` by default. clip: hold joints at their limits
+    instead of refusing. report: is told each stage's name and the
     fraction done.
     Raises ValueError in one line for input that cannot be used.
     """
@@ -97,7 +99,8 @@ def simulate(
         units = replace(units, conditions=within_range(units.conditions, generator.conditions))
     with stages("discharges"):
         counts = np.bincount(units.muscle, minlength=len(chosen)).tolist()
-        drive = Drive(chosen, counts, settings.frame_rate_hz, seed, settings.recruitment, settings.drive)
+        drawn = seed if discharge_seed is None else discharge_seed
+        drive = Drive(chosen, counts, settings.frame_rate_hz, drawn, settings.recruitment, settings.drive)
         discharges = drive.step(done.excitation[:, :-1])
     with stages("synthesis"):
         rate = generator.geometry.sampling_rate
@@ -132,6 +135,7 @@ def simulate(
             "settings": settings.model_dump_json(),
             "electrodes": electrodes.model_dump_json() if electrodes else "",
             "seed": seed,
+            "discharge_seed": drawn,
             "side": side,
             "checkpoint": label,
             "trajectory": trajectory.source,

@@ -11,7 +11,7 @@ from surrogate.generators import Generator
 from surrogate.movement.modulation import MuscleState
 from surrogate.movement.muap_table import generated
 from surrogate.movement.parts import Parts
-from surrogate.movement.synthesis import first_samples
+from surrogate.movement.sampling import first_samples
 
 STATE = ("relative_length", "angle_shift", "depth_shift", "conduction_slowing")
 STATES_AT_ONCE = 64

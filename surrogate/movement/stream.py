@@ -17,8 +17,8 @@ from surrogate.movement.muap_table import MuapTable, muap_tables
 from surrogate.movement.parts import parts_of
 from surrogate.movement.population import MotorUnits, choose_muscles, motor_units, muscle_names
 from surrogate.movement.running_sum import RunningSum
+from surrogate.movement.sampling import first_samples
 from surrogate.movement.settings import SimulationSettings
-from surrogate.movement.synthesis import first_samples
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]

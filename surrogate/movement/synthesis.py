@@ -15,6 +15,7 @@ from surrogate.movement.modulation import MuscleState
 from surrogate.movement.muap_table import TOLERANCE, MuapTable, generated, muap_tables
 from surrogate.movement.parts import Parts
 from surrogate.movement.population import MotorUnits
+from surrogate.movement.sampling import first_samples
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -76,13 +77,6 @@ def muscle_emg(
         nodes[active] = [len(table.nodes) for table in tables]
         error[active] = [table.error for table in tables]
     return Contribution(emg[:samples], nodes, error)
-
-
-def first_samples(
-    discharge_time: Float[Array, " discharge"], sampling_rate: float
-) -> Int[NDArray[np.intp], " discharge"]:
-    """Return the sample at which the MUAP of each discharge [s] begins: the nearest."""
-    return np.floor(discharge_time * sampling_rate + 0.5).astype(np.intp)
 
 
 def add_discharges(
