@@ -84,7 +84,7 @@ def check(batch: Batch, every: Sequence[Job]) -> None:
     """Raise ValueError for muscles, trajectories or electrodes that cannot be, before anything is made."""
     geometry = loaded(batch.checkpoint).geometry
     model = model_of(geometry.limb, batch.settings.load.hand_mass_kg)
-    chosen_muscles(batch.muscles, None, geometry.limb, model)
+    chosen_muscles(batch.muscles, None, geometry, model)
     if batch.electrodes:
         batch.electrodes.weights(geometry, 0.0)
     for job in {job.trajectory: job for job in every}.values():

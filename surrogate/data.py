@@ -107,9 +107,13 @@ def read_corpus(path: str | Path) -> Corpus:
     kept = torch.nonzero(stored[conductor[sample_unit]]).flatten()
     if len(kept) == 0:
         raise ValueError(f"{path}: no conductor of this corpus is stored yet")
-    unit = sample_unit[kept]
     names = settings.condition_names
-    conditions = torch.from_numpy(dataset["conditions"].values.astype(np.float32))[kept]
+    conditions = torch.from_numpy(dataset["conditions"].values.astype(np.float32))
+    whole = conditions[:, names.index("fibre_centre")].abs() + conditions[:, names.index("fibre_length")] / 2
+    kept = kept[
+        ~(whole[kept] > settings.half_span)
+    ]  # MUAPs of fibres that leave the kept lead fields are cut
+    unit, conditions = sample_unit[kept], conditions[kept]
     if not conditions.isfinite().all():
         name = names[int((~conditions.isfinite()).any(0).nonzero()[0])]
         raise ValueError(f"{path}: condition {name} is not finite for some samples")
@@ -119,6 +123,7 @@ def read_corpus(path: str | Path) -> Corpus:
         samples=settings.samples,
         sampling_rate=settings.sampling_rate,
         limb=settings.limb,
+        half_span=settings.half_span,
     )
     return Corpus(
         path=path,

@@ -197,6 +197,7 @@ class CorpusSettings(_Part):
             if isinstance(conductor, Mapping) and "limb_radius" not in conductor:
                 radius = {"uniform": [round(0.85 * usual, 4), round(1.2 * usual, 4)]}
                 filled["conductor"] = {**conductor, "limb_radius": radius}
+            filled.setdefault("half_span", 0.175)
             array = filled.setdefault("array", {})
             if isinstance(array, Mapping) and "centre" not in array:
                 filled["array"] = {**array, "centre": SEGMENTS[limb].array_centre}
@@ -243,6 +244,32 @@ class CorpusSettings(_Part):
     def limb_settings(self, values: Mapping[str, float]) -> LimbSettings:
         """Return the size and layers that conditions of a conductor describe."""
         return SIZES[self.limb](**{name: values[name] for name in LimbSettings.model_fields})
+
+    def farthest_fibres(self) -> tuple[str, float]:
+        """Return the muscle whose fibres may end farthest along the limb from the array, and how far [m]."""
+        chosen = set(self.motor_unit.muscles or self.muscles)
+        centre, length = self.motor_unit.fibre_centre.support, self.draw.fibre_length.support[1]
+        scale = self.conductor.length_scale.support[1]
+        reach = {
+            muscle.name: scale
+            * (
+                max(abs(muscle.fibre_centre - self.array.centre + shift) for shift in centre)
+                + muscle.fibre_length * length / 2
+            )
+            for muscle in segment.muscles(SEGMENTS[self.limb])
+            if muscle.name in chosen
+        }
+        muscle = max(reach, key=lambda name: reach[name])
+        return muscle, reach[muscle]
+
+    def check_span(self) -> None:
+        """Raise ValueError where fibres may end beyond the lead fields that are kept: they would be cut."""
+        muscle, reach = self.farthest_fibres()
+        if reach > self.half_span:
+            raise ValueError(
+                f"half_span is {self.half_span:g} m; fibres of {muscle} may reach {reach:.3f} m from the "
+                "array's centre: keep lead fields that far, or choose motor_unit.muscles nearer to it"
+            )
 
     @property
     def keeps_fibres(self) -> bool:

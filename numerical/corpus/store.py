@@ -34,9 +34,11 @@ Location = str | Path
 def prepare_store(location: Location, settings: CorpusSettings) -> list[int]:
     """Create a store, or continue or extend one of the same plan; return the conductors still to do.
 
-    Raises ValueError where the location holds something else or a corpus of another plan or format.
+    Raises ValueError where the location holds something else or a corpus of another plan or format, and for
+    a new one whose kept lead fields do not hold its fibres.
     """
     if not _exists(location):
+        settings.check_span()
         _create(location, settings)
     group = _open_group(location)
     stored = stored_settings(group, location)

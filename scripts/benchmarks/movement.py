@@ -8,6 +8,7 @@ from benchmarks.results import Json, Result, report
 import surrogate
 from numerical.motor_units import PoolSettings
 from surrogate.generators import Generator
+from surrogate.movement.limb_stream import LimbStream
 from surrogate.movement.modulation import MuscleState
 from surrogate.movement.population import Subject
 from surrogate.movement.poses import named_poses, pose_trajectory
@@ -54,6 +55,7 @@ def movement(
         for stage, took in recording.seconds.items()
     ]
     results += latency(recording, generator, settings, seed)
+    results += live_latency(recording, generator, settings, seed)
     report("movement", results, json, "cpu")
 
 
@@ -80,4 +82,25 @@ def latency(
         Result("chunk_latency_p99_ms", float(np.percentile(took, 99)), "ms", size),
         Result("chunk_latency_median_ms", float(np.median(took)), "ms", size),
         Result("stream_start_seconds", prepared, "s", size),
+    ]
+
+
+def live_latency(
+    recording: Recording, generator: Generator, settings: SimulationSettings, seed: int
+) -> list[Result]:
+    """Return how long chunks of 50 ms of the same movement take from joint angles on."""
+    data = recording.dataset
+    joints, angles = tuple(data["joint"].values.tolist()), data["joint_angle"].values
+    stream = LimbStream(generator, joints=joints, settings=settings, clip=True, seed=seed)
+    frames = round(CHUNK * settings.frame_rate_hz)
+    took = []
+    for frame in range(0, angles.shape[1], frames):
+        start = time.perf_counter()
+        stream.step(angles[:, frame], CHUNK)
+        took.append(1e3 * (time.perf_counter() - start))
+    units = len(stream.stream.units)
+    size = f"{len(took)} chunks of {1e3 * CHUNK:g} ms, {units} motor units, {len(joints)} joints"
+    return [
+        Result("live_chunk_latency_p99_ms", float(np.percentile(took, 99)), "ms", size),
+        Result("live_chunk_latency_median_ms", float(np.median(took)), "ms", size),
     ]

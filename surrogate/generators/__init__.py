@@ -37,6 +37,9 @@ class ArrayGeometry(BaseModel):
     limb: str = Field(
         "forearm", description="the segment around which it lies, of numerical.anatomy.segments"
     )
+    half_span: float = Field(
+        0.150, gt=0, description="m from the array's centre within which fibres are known"
+    )
 
     @field_validator("limb")
     @classmethod

@@ -48,7 +48,11 @@ class LeadFieldSettings(BaseModel):
     width: int = Field(default=128, gt=0, description="units of the hidden layers of networks")
     latent_size: int = Field(default=16, gt=0, description="numbers of the latent")
     node_spacing: float = Field(default=4e-3, gt=0, description="m between nodes of the lead field")
-    reach: float = Field(default=0.15, gt=0, description="m from the array's middle plane to the last node")
+    reach: float | None = Field(
+        default=None,
+        gt=0,
+        description="m from the array's middle plane to the last node, the array's half span",
+    )
     cells: int = Field(default=72, gt=0, description="from the end-plate to the farthest fibre end")
 
 
@@ -79,7 +83,7 @@ class LeadFieldGenerator(Generator):
     def __init__(self, settings: LeadFieldSettings, conditions: Conditions, geometry: ArrayGeometry):
         super().__init__(settings, conditions, geometry)
         self.latent_size = settings.latent_size
-        nodes = node_positions(settings.reach, settings.node_spacing)
+        nodes = node_positions(settings.reach or geometry.half_span, settings.node_spacing)
         self.register_buffer("nodes", nodes, persistent=False)
         times = torch.arange(geometry.samples) / geometry.sampling_rate
         self.register_buffer("times", times, persistent=False)

@@ -15,8 +15,8 @@ from surrogate.movement.joint_tracker import Motion, Tracker
 from surrogate.movement.kinematics import muscle_kinematics
 from surrogate.movement.models import MusculoskeletalModel, model_of
 from surrogate.movement.modulation import LONGEST, SHORTEST, MuscleState
+from surrogate.movement.muscle_activity import chosen_muscles
 from surrogate.movement.muscle_paths import path_shift
-from surrogate.movement.population import choose_muscles, muscle_names
 from surrogate.movement.posture import Pose, Side, check_range, match_joints
 from surrogate.movement.settings import SimulationSettings
 from surrogate.movement.skeleton import coupling_jacobian, follow
@@ -66,8 +66,7 @@ class LimbStream:
         neutral = Trajectory(np.arange(2.0), self.joints, np.zeros((2, len(self.joints))), "joint angles")
         self._still = match_joints(neutral, self.model, side)
         self._columns = [self.model.joints.index(joint) for joint in self._still.given]
-        available = muscle_names(self.limb)
-        chosen = available if muscles is None else choose_muscles(muscles, available)
+        chosen = chosen_muscles(muscles, None, generator.geometry, self.model)[0]
         self._rows = [self.model.muscles.index(name) for name in chosen]
         states = dict(zip(chosen, self._possible_states(seed), strict=True))
         self.stream = EMGStream(

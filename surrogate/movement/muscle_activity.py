@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from surrogate.generators import ArrayGeometry
 from surrogate.movement.activation import explain_movement, residual_notes
 from surrogate.movement.activation_tables import MuscleForces, activation_of_forces
 from surrogate.movement.excitation import (
@@ -22,7 +23,7 @@ from surrogate.movement.fatigue import fatigue, slowing
 from surrogate.movement.kinematics import MuscleKinematics, muscle_kinematics
 from surrogate.movement.modulation import MuscleState, hold_length
 from surrogate.movement.muscle_paths import has_segment, path_shift
-from surrogate.movement.population import choose_muscles, muscle_names
+from surrogate.movement.population import choose_muscles, farthest_fibre, muscle_names
 from surrogate.movement.posture import Pose
 from surrogate.movement.settings import SimulationSettings
 from surrogate.movement.skeleton import Skeleton
@@ -51,32 +52,41 @@ class MuscleActivity:
 
 
 def chosen_muscles(
-    muscles: Sequence[str] | None, given: Given | None, limb: str, model: Skeleton
+    muscles: Sequence[str] | None, given: Given | None, geometry: ArrayGeometry, model: Skeleton
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return the muscles of a limb to simulate, and lines about those that are left out.
+    """Return the muscles of a generator's limb to simulate, and lines about those that are left out.
 
-    They are in the limb's anatomy and in the model, and have an activation where some are given.
+    They are in the limb's anatomy and in the model, and have an activation where some are given; unless asked
+    for, their fibres end within what the generator knows of the limb's length.
     Raises ValueError for a muscle asked for that is not there, and where none is left.
     """
+    limb = geometry.limb
     anatomy = muscle_names(limb)
     asked = (given.muscles if given else anatomy) if muscles is None else choose_muscles(muscles, anatomy)
-    given_names = ", ".join(given.muscles) if given else ""
-    without = {
-        f"the anatomy of the {limb} does not hold them": [name for name in asked if name not in anatomy],
-        f"the model {model.name} does not have them": [
-            name for name in asked if name in anatomy and name not in model.muscles
-        ],
-        f"they have no given activation; given are {given_names}": [
-            name for name in asked if given and name not in given.muscles
-        ],
-    }
-    reasons = [f"muscles {', '.join(left)}: {why}" for why, left in without.items() if left]
+
+    def obstacle(name: str) -> str:
+        if name not in anatomy:
+            return f"the anatomy of the {limb} does not hold them"
+        if name not in model.muscles:
+            return f"the model {model.name} does not have them"
+        if given and name not in given.muscles:
+            return f"they have no given activation; given are {', '.join(given.muscles)}"
+        if muscles is None and farthest_fibre(limb, name) > geometry.half_span:
+            return f"their fibres end beyond what the generator knows, {geometry.half_span:g} m from the array"
+        return ""
+
+    obstacles = {name: obstacle(name) for name in asked}
+    reasons = [
+        f"muscles {', '.join(name for name in asked if obstacles[name] == why)}: {why}"
+        for why in dict.fromkeys(obstacles.values())
+        if why
+    ]
+    chosen = tuple(name for name in asked if not obstacles[name])
     if muscles is not None and reasons:
         raise ValueError(reasons[0])
-    left = set().union(*without.values())
-    if left >= set(asked):
+    if not chosen:
         raise ValueError(f"no muscle to simulate: {'; '.join(reasons)}")
-    return tuple(name for name in asked if name not in left), [f"left out: {reason}" for reason in reasons]
+    return chosen, [f"left out: {reason}" for reason in reasons]
 
 
 def muscle_activity(

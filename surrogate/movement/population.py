@@ -25,6 +25,7 @@ from numerical.conditions import NEUTRAL
 from numerical.conductor import Conductivities
 from numerical.fibres import layouts, muscle_regions
 from numerical.motor_units import PoolSettings, motor_unit_pool
+from surrogate.movement.modulation import LONGEST
 from surrogate.movement.pool_sizes import sized_pools
 
 Array = NDArray[np.float64]
@@ -113,6 +114,14 @@ class MotorUnits:
 def muscle_names(limb: str) -> tuple[str, ...]:
     """Return the muscles of a limb, in the order of its table."""
     return tuple(muscle.name for muscle in segment.muscles(SEGMENTS[limb]))
+
+
+def farthest_fibre(limb: str, muscle: str) -> float:
+    """Return how far from the array's centre fibres of a limb's muscle may end along the limb [m]."""
+    described = SEGMENTS[limb]
+    found = next(each for each in segment.muscles(described) if each.name == muscle)
+    away = abs(found.fibre_centre - described.array_centre) + CENTRE_JITTER[limb]
+    return away + LONGEST * found.fibre_length / 2
 
 
 def choose_muscles(names: Sequence[str], available: Sequence[str]) -> tuple[str, ...]:

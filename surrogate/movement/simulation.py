@@ -87,7 +87,7 @@ def simulate(
             generator = checkpoint.load(generator)
         limb = generator.geometry.limb
         model = model or model_of(limb, settings.load.hand_mass_kg)
-        chosen, notes = chosen_muscles(muscles, activation, limb, model)
+        chosen, notes = chosen_muscles(muscles, activation, generator.geometry, model)
     with stages("movement"):
         pose, clipped = pose_limb(trajectory, model, settings.frame_rate_hz, clip, side)
         done = muscle_activity(model, pose, chosen, settings, activation, forces, torques, limb)

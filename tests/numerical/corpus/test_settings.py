@@ -8,6 +8,7 @@ from scipy import stats
 from numerical.conditions import CONDITIONS, NEUTRAL
 from numerical.corpus.distributions import KINDS, Distribution
 from numerical.corpus.settings import POSSIBLE, CorpusSettings
+from numerical.corpus.store import prepare_store
 from numerical.settings_file import read_yaml, to_yaml, validated
 
 GIVEN = {
@@ -139,3 +140,19 @@ def test_everything_that_can_be_drawn_has_bounds():
     for part in (CorpusSettings().conductor, CorpusSettings().motor_unit, CorpusSettings().draw):
         drawn = {n for n in type(part).model_fields if isinstance(getattr(part, n), Distribution)}
         assert drawn <= set(POSSIBLE)
+
+
+@pytest.mark.parametrize("limb", ["forearm", "lower_leg", "upper_arm"])
+def test_lead_fields_are_kept_as_far_as_the_usual_fibres_reach(limb):
+    settings = CorpusSettings(limb=limb)
+    settings.check_span()
+    assert settings.farthest_fibres()[1] > settings.half_span - 0.03  # and not much farther
+
+
+def test_fibres_beyond_the_kept_lead_fields_are_refused_in_a_new_corpus(tmp_path):
+    cut = CorpusSettings(limb="lower_leg", half_span=0.15)
+    with pytest.raises(ValueError, match=r"half_span is 0.15 m; fibres of perbrev may reach 0.169 m"):
+        prepare_store(tmp_path / "corpus.zarr", cut)
+    assert not (tmp_path / "corpus.zarr").exists()
+    near = CorpusSettings(limb="lower_leg", half_span=0.15, motor_unit={"muscles": ["tibant", "gasmed"]})
+    near.check_span()
