@@ -67,11 +67,13 @@ def make_dataset(options: "Options") -> int:
     keep_plan(options.output, batch, every)
     todo = [job for job in every if not is_made(options.output, batch, job)]
     console = Console(stderr=True)
-    console.print(f"{options.output}: {len(every) - len(todo)} of {len(every)} recordings are there")
+    console.print(
+        f"{options.output}: {len(every) - len(todo)} of {len(every)} recordings are there", soft_wrap=True
+    )
     failed = follow(options.output, batch, todo, options.workers or os.cpu_count() or 1, console)
     made = [job for job in every if job not in failed]
     if made:
-        console.print(f"card: {write_card(options.output, batch, made)}")
+        console.print(f"card: {write_card(options.output, batch, made)}", soft_wrap=True)
     if failed:
         print(
             f"simulate: {len(failed)} of {len(every)} recordings failed; the others are there",

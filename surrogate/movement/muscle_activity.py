@@ -72,7 +72,7 @@ def chosen_muscles(
         if given and name not in given.muscles:
             return f"they have no given activation; given are {', '.join(given.muscles)}"
         if muscles is None and farthest_fibre(limb, name) > geometry.half_span:
-            return f"their fibres end beyond what the generator knows, {geometry.half_span:g} m from the array"
+            return f"their fibres end beyond the generator's {geometry.half_span:g} m from the array"
         return ""
 
     obstacles = {name: obstacle(name) for name in asked}
