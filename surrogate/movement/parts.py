@@ -27,12 +27,13 @@ FEWEST = 8  # fibres of a part, what the smallest motor units of corpora have
 class Parts:
     """Parts of motor units.
 
-    unit: of which each is a part. lower: depth of its centre below its unit's [m]. own: conditions that are
-    the part's, not the unit's, by name.
+    unit: of which each is a part. lower, beside: depth [m] and angle [rad] of its centre, from its unit's.
+    own: conditions that are the part's, not the unit's, by name.
     """
 
     unit: Int[NDArray[np.int64], " part"]
     lower: Float[Array, " part"]
+    beside: Float[Array, " part"]
     own: dict[str, Float[Array, " part"]]
 
     def __len__(self) -> int:
@@ -42,7 +43,8 @@ class Parts:
         """Return the parts of some units, which are numbered by their place among them."""
         mine = np.flatnonzero(np.isin(self.unit, units))
         place = np.argsort(units)[np.searchsorted(np.sort(units), self.unit[mine])]
-        return Parts(place, self.lower[mine], {name: values[mine] for name, values in self.own.items()})
+        own = {name: values[mine] for name, values in self.own.items()}
+        return Parts(place, self.lower[mine], self.beside[mine], own)
 
     def conditions(
         self, of_units: Mapping[str, Float[Array, "unit length"]]
@@ -50,6 +52,7 @@ class Parts:
         """Return the conditions of the parts from those of their units, whose movement they follow."""
         values = {name: of_unit[self.unit] for name, of_unit in of_units.items()}
         values["depth"] = values["depth"] + self.lower[:, None]
+        values["angle"] = values["angle"] + self.beside[:, None]
         lengths = values["depth"].shape[1]
         return values | {name: np.repeat(own[:, None], lengths, axis=1) for name, own in self.own.items()}
 
@@ -70,11 +73,12 @@ def parts_of(limb: Limb, fibres: tuple[Places, ...], z: float, largest: float = 
     every = np.split(np.arange(len(x)), np.flatnonzero(np.diff(unit)) + 1)
     cut = [part for mine in every for part in _halved(mine, places, depth, largest)]
     order, number = np.concatenate(cut), np.array([len(part) for part in cut])
-    lying = vars(layouts(limb, x[order], y[order], np.repeat(np.arange(len(cut)), number), z))
+    lying = dict(vars(layouts(limb, x[order], y[order], np.repeat(np.arange(len(cut)), number), z)))
     whole = unit[np.array([part[0] for part in cut])]
-    lower = lying["depth"] - layouts(limb, x, y, unit, z).depth[whole]
-    own = {name: values for name, values in lying.items() if name != "depth"}
-    return Parts(whole, lower, {"number_of_fibres": number.astype(float), **own})
+    centres = layouts(limb, x, y, unit, z)
+    lower, beside = (lying.pop(name) - vars(centres)[name][whole] for name in ("depth", "angle"))
+    beside = np.angle(np.exp(1j * beside))  # the short way around
+    return Parts(whole, lower, beside, {"number_of_fibres": number.astype(float), **lying})
 
 
 def _halved(

@@ -27,6 +27,9 @@ from surrogate.movement.population import MotorUnits, Subject
 
 Array = NDArray[np.float64]
 
+STEPS = 3  # to a depth and an angle, each of which leaves a tenth of what was left
+HIGHEST = 0.99  # of the disc's radius, up to which fibres may rise: they stay below the fascia
+
 
 class NumericalReference:
     """Simulated MUAPs of a subject's motor units, by the interface that synthesis uses.
@@ -69,8 +72,7 @@ class NumericalReference:
 
     def _simulate(self, values: dict[str, float]) -> Float[Tensor, "electrode time"]:
         unit = int(np.abs(self.units.conditions["fibre_centre"] - values["fibre_centre"]).argmin())
-        turn = values["angle"] - self.units.conditions["angle"][unit]
-        x, y = self._moved(*self.units.fibres[unit], values["depth"], turn)
+        x, y = self._moved(*self.units.fibres[unit], values["depth"], values["angle"])
         times = np.arange(self.geometry.samples) / self.geometry.sampling_rate
         along = unit_field(self.field, x, y).along_mean_fibre(self.array.centre)
         lying = {n: values[n] for n in ("fibre_centre", "end_plate_spread", "fibre_end_spread")}
@@ -83,12 +85,23 @@ class NumericalReference:
         expected = with_expected_scatter(mean, along.positions, number_of_fibres=len(x), **lying)
         return expected.muap(times, conduction_velocity=velocity, **draw)
 
-    def _moved(self, x: Array, y: Array, depth: float, turn: float) -> tuple[Array, Array]:
-        """Return places in the disc of fibres whose centre moved to a depth [m] and turned [rad]."""
-        z = np.full(len(x), self.array.centre)
-        placed = layout(self.limb, x, y, self.array.centre)
-        places = self.limb.place(np.hypot(x, y), np.arctan2(y, x), z)
-        outward = np.array([np.cos(placed.angle), np.sin(placed.angle), 0.0])
-        rho, angle, _ = self.limb.swept(places + (placed.depth - depth) * outward)
-        rho = np.minimum(rho, 0.99)
-        return rho * np.cos(angle + turn), rho * np.sin(angle + turn)
+    def _moved(self, x: Array, y: Array, depth: float, angle: float) -> tuple[Array, Array]:
+        """Return places in the disc of fibres whose centre moved to a depth [m] and an angle [rad].
+
+        Angles and depths in the disc are not quite those in the limb, whose muscles warp it: step by step.
+        """
+        z, highest = np.full(len(x), self.array.centre), np.maximum(np.hypot(x, y), HIGHEST)
+        for _ in range(STEPS):
+            placed = layout(self.limb, x, y, self.array.centre)
+            turn = np.angle(np.exp(1j * (angle - placed.angle)))
+            turned = np.arctan2(y, x) + turn
+            outward = np.array([np.cos(angle), np.sin(angle), 0.0])
+            places = self.limb.place(np.hypot(x, y), turned, z)
+            rho = np.hypot(x, y)
+            lower = (
+                depth - layout(self.limb, rho * np.cos(turned), rho * np.sin(turned), self.array.centre).depth
+            )
+            rho, turned, _ = self.limb.swept(places - lower * outward)
+            rho = np.minimum(rho, highest)
+            x, y = rho * np.cos(turned), rho * np.sin(turned)
+        return x, y

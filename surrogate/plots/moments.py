@@ -46,10 +46,18 @@ def letter(index: int) -> str:
 
 
 def mark_moments(over_time: list[Axes], moments: Array, colour: str = "0.5") -> None:
-    """Shade the windows around times [s] in plots over time, with letters above the first."""
+    """Shade the windows around times [s] in plots over time, and bound them in images, whose colours speak.
+
+    Letters stand above the first plot.
+    """
     for index, moment in enumerate(moments):
+        window = moment - WINDOW / 2, moment + WINDOW / 2
         for axes in over_time:
-            axes.axvspan(moment - WINDOW / 2, moment + WINDOW / 2, color=colour, alpha=0.2, lw=0)
+            if axes.images:
+                for edge in window:
+                    axes.axvline(edge, color=colour, lw=0.8, ls=":")
+            else:
+                axes.axvspan(*window, color=colour, alpha=0.2, lw=0)
         over_time[0].annotate(
             letter(index),
             (moment, 1.02),

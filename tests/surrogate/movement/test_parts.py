@@ -3,7 +3,7 @@ import pytest
 
 from numerical.anatomy.forearm import ARRAY_CENTRE, forearm
 from numerical.motor_units import PoolSettings
-from surrogate.movement.modulation import modulated
+from surrogate.movement.modulation import MuscleState, modulated
 from surrogate.movement.parts import FEWEST, parts_of
 from surrogate.movement.population import Subject, motor_units
 
@@ -23,11 +23,17 @@ def cut(units, largest):
     return parts_of(LIMB, units.fibres, ARRAY_CENTRE, largest)
 
 
-def centres(conditions, depth):
+def centres(lying):
     """Return where fibre centres lie in the array's middle plane [m]."""
-    angle = conditions["angle"]
+    angle, depth = lying["angle"], lying["depth"]
     radius = LIMB.skin_radius(angle, np.full(len(angle), ARRAY_CENTRE)) - depth
     return radius * np.stack([np.cos(angle), np.sin(angle)])
+
+
+def at_rest(parts, units):
+    """Return the parts' conditions in the optimal length."""
+    every = parts.conditions({name: values[:, None] for name, values in units.conditions.items()})
+    return {name: values[:, 0] for name, values in every.items()}
 
 
 @pytest.mark.parametrize("largest", [0.05, 0.15, 0.3])
@@ -36,9 +42,8 @@ def test_parts_have_the_fibres_of_their_unit_about_the_same_centre(units, larges
     assert len(parts) > len(units)
     number = parts.own["number_of_fibres"]
     np.testing.assert_array_equal(np.bincount(parts.unit, number), units.conditions["number_of_fibres"])
-    depth = parts.lower + units.conditions["depth"][parts.unit]
-    together = [np.bincount(parts.unit, number * x) for x in centres(parts.own, depth)]
-    whole = centres(units.conditions, units.conditions["depth"])
+    together = [np.bincount(parts.unit, number * x) for x in centres(at_rest(parts, units))]
+    whole = centres(units.conditions)
     found = np.array(together) / units.conditions["number_of_fibres"]
     np.testing.assert_allclose(found, whole, atol=AWRY)
 
@@ -51,8 +56,7 @@ def test_variance_is_that_within_parts_and_between_their_centres(units):
         return conditions["fibre_spread_radial"] ** 2 + conditions["fibre_spread_tangential"] ** 2
 
     number = parts.own["number_of_fibres"]
-    centre = centres(parts.own, parts.lower + units.conditions["depth"][parts.unit])
-    off = centre - centres(units.conditions, units.conditions["depth"])[:, parts.unit]
+    off = centres(at_rest(parts, units)) - centres(units.conditions)[:, parts.unit]
     total = np.bincount(parts.unit, number * (both(parts.own) + (off**2).sum(0)))
     np.testing.assert_allclose(
         total / units.conditions["number_of_fibres"], both(units.conditions), rtol=AWRY / 2e-3
@@ -87,6 +91,9 @@ def test_parts_move_with_their_unit(units):
     depths = [parts.conditions(modulated(units.conditions, s))["depth"][:, 0] for s in (rest, longer)]
     moved = units.conditions["depth"] * (1.2**-0.5 - 1)
     np.testing.assert_allclose(depths[1] - depths[0], moved[parts.unit], rtol=1e-9)
+    turned = MuscleState(rest, angle_shift=np.array([0.1]))
+    angles = [parts.conditions(modulated(units.conditions, s))["angle"][:, 0] for s in (rest, turned)]
+    np.testing.assert_allclose(angles[1] - angles[0], 0.1, rtol=1e-9)
 
 
 def test_parts_of_some_units_are_numbered_by_their_place(units):

@@ -24,20 +24,21 @@ def reference():
     return NumericalReference(SUBJECT, units, ARRAY, GEOMETRY, None, seed=4, resolution=COARSE)
 
 
-def test_fibres_move_to_the_depth_asked_for(reference):
-    for (x, y), depth in zip(reference.units.fibres, reference.units.conditions["depth"], strict=True):
-        for asked in (depth, 0.95 * depth, 1.1 * depth):
-            moved = layout(reference.limb, *reference._moved(x, y, asked, 0.0), ARRAY.centre)
-            # Fibres that reach the fascia stay below it, and the outline is not quite round.
-            assert moved.depth == pytest.approx(asked, rel=0.02)
-
-
-def test_fibres_turn_about_the_axis_by_the_angle_asked_for(reference):
+@pytest.mark.parametrize("deeper", [0.95, 1.0, 1.1])
+@pytest.mark.parametrize("turn", [-0.2, 0.0, 0.1])
+def test_fibres_move_to_the_depth_and_angle_asked_for(reference, deeper, turn):
     own = reference.units.conditions
     for (x, y), depth, angle in zip(reference.units.fibres, own["depth"], own["angle"], strict=True):
-        moved = layout(reference.limb, *reference._moved(x, y, depth, -0.2), ARRAY.centre)
-        # Moving to its own depth places fibres again on an outline that is not quite round.
-        assert np.angle(np.exp(1j * (moved.angle - angle))) == pytest.approx(-0.2, abs=0.01)
+        moved = layout(reference.limb, *reference._moved(x, y, deeper * depth, angle + turn), ARRAY.centre)
+        # Fibres that reach the fascia stay below it.
+        assert moved.depth == pytest.approx(deeper * depth, rel=0.01)
+        assert np.angle(np.exp(1j * (moved.angle - angle - turn))) == pytest.approx(0, abs=2e-3)
+
+
+def test_fibres_that_are_where_they_should_be_stay(reference):
+    own = reference.units.conditions
+    for (x, y), depth, angle in zip(reference.units.fibres, own["depth"], own["angle"], strict=True):
+        np.testing.assert_allclose(reference._moved(x, y, depth, angle), [x, y], atol=1e-6)
 
 
 def test_shorter_fibres_lie_deeper_conduct_faster_and_are_smaller(reference):
