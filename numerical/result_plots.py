@@ -62,19 +62,19 @@ def draw_channels(axes: Axes, recording: xr.Dataset, count: int = 10) -> None:
     chosen = np.union1d(strongest, others.astype(int))
     step = 0.8 * float(np.ptp(emg[chosen], axis=1).max()) or 1.0
     for place, channel in enumerate(chosen.tolist()):
-        time, envelope = _envelope(recording.time.values, emg[channel])
-        axes.plot(time, envelope - place * step, color=COLOURS[0], lw=0.4)
+        time, extremes = envelope(recording.time.values, emg[channel])
+        axes.plot(time, extremes - place * step, color=COLOURS[0], lw=0.4)
     axes.set_yticks(
         [-place * step for place in range(len(chosen))], recording.channel.values[chosen], fontsize=SMALL
     )
     axes.set_ylabel("EMG", fontsize=LARGE)
-    scale = _round_down(step / 2)
+    scale = round_down(step / 2)
     beside = axes.get_yaxis_transform()  # x in parts of the axes' width, y in microvolts
     axes.plot([1.012] * 2, [-scale / 2, scale / 2], "k", lw=2, transform=beside, clip_on=False)
     axes.text(1.02, 0, f"{scale:g} µV", va="center", fontsize=SMALL, transform=beside)
 
 
-def _envelope(time: Array, trace: Array, bins: int = 2000) -> tuple[Array, Array]:
+def envelope(time: Array, trace: Array, bins: int = 2000) -> tuple[Array, Array]:
     """Return the lowest and highest value of every bin of a trace: drawn, they look the same."""
     if len(trace) < 3 * bins:
         return time, trace
@@ -83,7 +83,7 @@ def _envelope(time: Array, trace: Array, bins: int = 2000) -> tuple[Array, Array
     return np.repeat(time[starts], 2), np.stack(extremes, axis=1).ravel()
 
 
-def _round_down(value: float) -> float:
+def round_down(value: float) -> float:
     """Return the largest of 1, 2, 5 times a power of ten that is not above a value."""
     power = 10.0 ** np.floor(np.log10(value))
     return float(power * max(digit for digit in (1, 2, 5) if digit * power <= value * (1 + 1e-9)))

@@ -158,13 +158,18 @@ def movement(options: Options) -> Trajectory:
     return read_trajectory(options.trajectory[0], options.units, options.map, options.fill)
 
 
+def limb_of(options: Options) -> str:
+    """Return the limb that the generator knows, without reading its weights."""
+    limb: str = read_card(options.checkpoint)[0]["geometry"].get("limb", "forearm")
+    return limb
+
+
 def own_model(options: Options) -> Skeleton | None:
     """Return the model that is asked for, if one is."""
     if options.model is None and options.muscle_map is None:
         return None
-    limb = read_card(options.checkpoint)[0]["geometry"].get("limb", "forearm")
     mass = options.settings.load.hand_mass_kg
-    model = model_of(limb, mass) if options.model is None else load_model(options.model, mass)
+    model = model_of(limb_of(options), mass) if options.model is None else load_model(options.model, mass)
     return with_muscle_names(model, read_mapping(options.muscle_map)) if options.muscle_map else model
 
 
@@ -176,8 +181,8 @@ def instead(options: Options) -> Given | None:
         raise ValueError(f"--{' and --'.join(paths)} cannot be given together")
     if not paths:
         return None
-    limb = read_card(options.checkpoint)[0]["geometry"].get("limb", "forearm")
-    return next(readers[name](path, muscle_names(limb)) for name, path in paths.items())
+    muscles = muscle_names(limb_of(options))
+    return next(readers[name](path, muscles) for name, path in paths.items())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import surrogate
 from numerical.motor_units import PoolSettings
 from surrogate.generators import Generator
 from surrogate.movement.limb_stream import LimbStream
-from surrogate.movement.modulation import MuscleState
+from surrogate.movement.modulation import STATE, MuscleState
 from surrogate.movement.population import Subject
 from surrogate.movement.poses import named_poses, pose_trajectory
 from surrogate.movement.settings import SimulationSettings
@@ -64,8 +64,7 @@ def latency(
 ) -> list[Result]:
     """Return how long a stream takes to begin, and for chunks of 50 ms of the same movement."""
     data = recording.dataset
-    names = ("relative_length", "angle_shift", "depth_shift", "conduction_slowing")
-    table = np.stack([data[name].values for name in names], -1)
+    table = np.stack([data[name].values for name in STATE], -1)
     muscles = data["muscle"].values.tolist()
     states = {name: MuscleState.of_table(table[row]) for row, name in enumerate(muscles)}
     start = time.perf_counter()

@@ -15,7 +15,7 @@ from surrogate.movement.joint_tracker import Motion, Tracker
 from surrogate.movement.kinematics import muscle_kinematics
 from surrogate.movement.models import MusculoskeletalModel, model_of
 from surrogate.movement.modulation import LONGEST, SHORTEST, MuscleState
-from surrogate.movement.muscle_activity import chosen_muscles
+from surrogate.movement.muscle_activity import chosen_muscles, in_order
 from surrogate.movement.muscle_paths import path_shift
 from surrogate.movement.posture import Pose, Side, check_range, match_joints
 from surrogate.movement.settings import SimulationSettings
@@ -68,6 +68,7 @@ class LimbStream:
         self._columns = [self.model.joints.index(joint) for joint in self._still.given]
         chosen = chosen_muscles(muscles, None, generator.geometry, self.model)[0]
         self._rows = [self.model.muscles.index(name) for name in chosen]
+        self._names = chosen
         states = dict(zip(chosen, self._possible_states(seed), strict=True))
         self.stream = EMGStream(
             generator, muscles=chosen, settings=settings, seed=seed, states=states, report=report
@@ -139,12 +140,15 @@ class LimbStream:
         self._before, self._states = wanted, reached[-1:]
         return chunk
 
+    def _posture(self, given: Float[Array, "frame given"]) -> Float[Array, "frame joint"]:
+        """Return every joint's angle from those of the given joints: others neutral, followers following."""
+        angles = np.tile(self._still.angles[0], (len(given), 1))
+        angles[:, self._columns] = given
+        return follow(self.model, angles, self._still.given)
+
     def _pose(self, motion: Motion) -> Pose:
-        """Return the posture at the next frames, followers of the given joints following."""
-        frames = len(motion.angles)
-        angles = np.tile(self._still.angles[0], (frames, 1))
-        angles[:, self._columns] = motion.angles
-        angles = follow(self.model, angles, self._still.given)
+        """Return the posture at the next frames, with its velocity and acceleration."""
+        angles, frames = self._posture(motion.angles), len(motion.angles)
         moves = coupling_jacobian(self.model, angles, self._still.given)
         return Pose(
             self.stream.time + np.arange(1, frames + 1) / self.settings.frame_rate_hz,
@@ -163,24 +167,18 @@ class LimbStream:
         """Return the states of the muscles, as `MuscleState.table` has them."""
         held = np.clip(fibre_length[:, self._rows], SHORTEST, LONGEST)
         shift = path_shift(self.model, pose, self.limb, self.settings.shift)
-        angle, depth = np.zeros((2, *held.shape))
-        for column, row in enumerate(self._rows):
-            if self.model.muscles[row] in shift.muscles:
-                moved = shift.muscles.index(self.model.muscles[row])
-                angle[:, column], depth[:, column] = shift.angle[:, moved], shift.depth[:, moved]
+        angle, depth = (in_order(v, shift.muscles, self._names) for v in (shift.angle, shift.depth))
         return np.stack([held, angle, depth, np.ones_like(held)], axis=-1)
 
     def _possible_states(self, seed: int) -> list[MuscleState]:
         """Return the states that muscles come to in postures all over the given joints' ranges."""
         rng = np.random.default_rng(seed)
         lower, upper = self.model.lower[self._columns], self.model.upper[self._columns]
-        angles = np.tile(self._still.angles[0], (POSTURES, 1))
         # Corners first, where lengths are extreme; each is as likely as any other.
         part = np.vstack(
             [rng.integers(0, 2, (POSTURES // 2, len(lower))), rng.random((POSTURES // 2, len(lower)))]
         )
-        angles[:, self._columns] = lower + part * (upper - lower)
-        angles = follow(self.model, angles, self._still.given)
+        angles = self._posture(lower + part * (upper - lower))
         still = np.zeros_like(angles)
         time = np.arange(POSTURES) / self.settings.frame_rate_hz
         names = self._still.given, self._still.names
@@ -201,9 +199,9 @@ class LimbStream:
                     f"joint {joint!r} is {angle} at time {self.stream.time:g} s; it must be finite"
                 )
         now = np.full(1, self.stream.time)
-        posed = np.tile(self._still.angles[0], (1, 1))
-        posed[:, self._columns] = given
-        pose = Pose(now, posed, self._still.given, self._still.names, "joint angles", self.side)
+        pose = Pose(
+            now, self._posture(given[None]), self._still.given, self._still.names, "joint angles", self.side
+        )
         return check_range(pose, self.model, self.clip)[0].angles[0, self._columns]
 
     def _given(self, activation: ArrayLike) -> Float[Array, " muscle"]:

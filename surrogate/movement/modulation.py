@@ -17,6 +17,8 @@ from surrogate.conditions import SCALINGS, Conditions
 
 Array = NDArray[np.float64]
 
+# Columns of `MuscleState.table`, as recordings name them.
+STATE = ("relative_length", "angle_shift", "depth_shift", "conduction_slowing")
 SHORTEST, LONGEST = 0.7, 1.3  # relative fibre lengths that corpora cover
 
 # Condition: power of s that it is multiplied by.

@@ -125,15 +125,15 @@ def muscle_activity(
         excitation, activation, notes = _followed(given, kinematics, model, settings)
         notes = _coverage_notes(given, pose.time) + notes
     if settings.tendons == "compliant":
-        every = _in_order(activation.activation, activation.muscles, kinematics.muscles)
+        every = in_order(activation.activation, activation.muscles, kinematics.muscles)
         kinematics = with_compliant_tendons(kinematics, every, architecture(model), settings.tendon)
-    active = _in_order(activation.activation, activation.muscles, muscles).T
-    length = _in_order(kinematics.fibre_length, kinematics.muscles, muscles).T
+    active = in_order(activation.activation, activation.muscles, muscles).T
+    length = in_order(kinematics.fibre_length, kinematics.muscles, muscles).T
     held, held_notes = hold_length(length, muscles)
     angle = depth = np.zeros_like(active)
     if has_segment(model, limb):
         shift = path_shift(model, pose, limb, settings.shift)
-        angle, depth = (_in_order(values, shift.muscles, muscles).T for values in (shift.angle, shift.depth))
+        angle, depth = (in_order(values, shift.muscles, muscles).T for values in (shift.angle, shift.depth))
     else:
         notes.append(f"model {model.name}: muscles stay in place under the skin, for its bones are unknown")
     slowed = np.ones_like(active)
@@ -141,7 +141,7 @@ def muscle_activity(
         slowed = slowing(fatigue(pose.time, active, settings.fatigue), settings.fatigue)
     return MuscleActivity(
         tuple(muscles),
-        _in_order(excitation.excitation, excitation.muscles, muscles).T,
+        in_order(excitation.excitation, excitation.muscles, muscles).T,
         active,
         length,
         tuple(MuscleState(*each) for each in zip(held, angle, depth, slowed, strict=True)),
@@ -175,7 +175,7 @@ def _coverage_notes(given: Given, frames: Float[Array, " frame"]) -> list[str]:
     ]
 
 
-def _in_order(
+def in_order(
     values: Float[Array, "frame muscle"], names: Sequence[str], wanted: Sequence[str]
 ) -> Float[Array, "frame wanted"]:
     """Return the columns of some muscles, zeros for those that are not there."""

@@ -95,9 +95,8 @@ class NumericalReference:
             placed = layout(self.limb, x, y, self.array.centre)
             turn = np.angle(np.exp(1j * (angle - placed.angle)))
             turned = np.arctan2(y, x) + turn
-            outward = np.array([np.cos(angle), np.sin(angle), 0.0])
-            places = self.limb.place(np.hypot(x, y), turned, z)
-            rho = np.hypot(x, y)
+            outward, rho = np.array([np.cos(angle), np.sin(angle), 0.0]), np.hypot(x, y)
+            places = self.limb.place(rho, turned, z)
             lower = (
                 depth - layout(self.limb, rho * np.cos(turned), rho * np.sin(turned), self.array.centre).depth
             )

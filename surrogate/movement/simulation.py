@@ -17,7 +17,7 @@ from surrogate.generators import ArrayGeometry, Generator
 from surrogate.movement.drive import Drive
 from surrogate.movement.electrodes import Electrodes, channel_values
 from surrogate.movement.models import model_of
-from surrogate.movement.modulation import MuscleState, modulated, range_notes, within_range
+from surrogate.movement.modulation import STATE, MuscleState, modulated, range_notes, within_range
 from surrogate.movement.muscle_activity import Given, MuscleActivity, chosen_muscles, muscle_activity
 from surrogate.movement.parts import Parts, parts_of
 from surrogate.movement.population import MotorUnits, motor_units
@@ -157,7 +157,6 @@ def _range_notes(
 
 
 def _activity_values(done: MuscleActivity, time: Float[Array, " frame"]) -> dict[str, np.ndarray]:
-    columns = ("relative_length", "angle_shift", "depth_shift", "conduction_slowing")
     table = np.stack([state.table for state in done.states])
     return {
         "frame_time": time,
@@ -165,7 +164,7 @@ def _activity_values(done: MuscleActivity, time: Float[Array, " frame"]) -> dict
         "excitation": done.excitation,
         "activation": done.activation,
         "fibre_length": done.fibre_length,
-        **{name: table[..., column] for column, name in enumerate(columns)},
+        **{name: table[..., column] for column, name in enumerate(STATE)},
     }
 
 

@@ -8,12 +8,11 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from surrogate.generators import Generator
-from surrogate.movement.modulation import MuscleState
+from surrogate.movement.modulation import STATE, MuscleState
 from surrogate.movement.muap_table import generated
 from surrogate.movement.parts import Parts
 from surrogate.movement.sampling import first_samples
 
-STATE = ("relative_length", "angle_shift", "depth_shift", "conduction_slowing")
 STATES_AT_ONCE = 64
 
 

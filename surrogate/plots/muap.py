@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from numerical.result_plots import round_down
 from surrogate.plots.array import ElectrodeGrid
 from surrogate.plots.choice import unit_name
 from surrogate.plots.maps import draw_map
-from surrogate.plots.style import COLOURS, DIVERGING, LARGE, SMALL, colour_bar, page, round_down
+from surrogate.plots.style import COLOURS, DIVERGING, LARGE, SMALL, colour_bar, page
 
 if TYPE_CHECKING:
     from surrogate.generators import ArrayGeometry

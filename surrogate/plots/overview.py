@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from numerical.result_plots import envelope, round_down
 from surrogate.plots.array import channel_angles, limb_of, sides
 from surrogate.plots.discharges import draw_discharges
 from surrogate.plots.maps import draw_rms_map, rms_map
@@ -18,8 +19,6 @@ from surrogate.plots.style import (
     SEQUENTIAL,
     SMALL,
     WIDTH,
-    envelope,
-    round_down,
 )
 
 Array = NDArray[np.float64]

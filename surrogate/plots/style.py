@@ -58,24 +58,9 @@ def colour_bar(mappable: ScalarMappable, axes: Axes | list[Axes], text: str, asp
     return bar
 
 
-def envelope(time: Array, trace: Array, bins: int = 2000) -> tuple[Array, Array]:
-    """Return the lowest and highest value of every bin of a trace: drawn, they look the same."""
-    if len(trace) < 3 * bins:
-        return time, trace
-    starts = np.arange(bins) * len(trace) // bins
-    extremes = np.minimum.reduceat(trace, starts), np.maximum.reduceat(trace, starts)
-    return np.repeat(time[starts], 2), np.stack(extremes, axis=1).ravel()
-
-
 def millimetres(value: float) -> str:
     """Return a place [m] as text."""
     return f"{1e3 * value:.0f} mm".replace("-", "\N{MINUS SIGN}")
-
-
-def round_down(value: float) -> float:
-    """Return the largest of 1, 2, 5 times a power of ten that is not above a value."""
-    power = 10.0 ** np.floor(np.log10(value))
-    return float(power * max(digit for digit in (1, 2, 5) if digit * power <= value * (1 + 1e-9)))
 
 
 def check_picture(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> None:
