@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from surrogate.extras import needed
 from surrogate.generators import Generator
 
 NAMES = ("latent", "conditions", "muap")
@@ -21,11 +22,9 @@ def to_onnx(generator: Generator, path: str | Path) -> Path:
 
     Raises ValueError where the packages it takes are not installed.
     """
-    try:
+    with needed("onnx", "a model in ONNX"):
         import onnx
         import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ValueError(f"{error.name} is not installed; pip install 'myomime[onnx]'") from None
     path = Path(path)
     latent = torch.zeros(2, generator.latent_size)
     middle = [(item.minimum + item.maximum) / 2 for item in generator.conditions.items]

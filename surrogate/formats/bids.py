@@ -12,6 +12,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from surrogate.extras import needed
 from surrogate.formats.bids_dataset import DESCRIPTION, DatasetDescription, describe, note_change
 from surrogate.formats.bids_names import Entry, label_of
 from surrogate.formats.bids_participants import facts, record
@@ -111,10 +112,8 @@ def _existing(root: Path) -> Path:
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Let one process at a time change a dataset."""
-    try:
+    with needed("formats", "BIDS"):
         from filelock import FileLock
-    except ImportError:
-        raise ValueError("BIDS needs the extra formats: pip install 'myomime[formats]'") from None
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / LOCK):
         yield

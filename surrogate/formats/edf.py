@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import xarray as xr
 
+from surrogate.extras import needed
 from surrogate.formats.events import movements
 from surrogate.formats.tables import channel_names, sampling_rate
 
@@ -47,10 +48,8 @@ def write_bdf(dataset: xr.Dataset, path: Path) -> None:
 
 
 def _write(dataset: xr.Dataset, path: Path, kind: Literal["EDF", "BDF"]) -> None:
-    try:
+    with needed("formats", kind):
         import edfio
-    except ImportError:
-        raise ValueError(f"{kind} needs the extra formats: pip install 'myomime[formats]'") from None
     names, rate = channel_names(dataset), _rate(dataset)
     _check_names(names, kind)
     samples, record = dataset.sizes["time"], record_samples(dataset, kind)

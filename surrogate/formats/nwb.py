@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from surrogate.extras import needed
 from surrogate.formats.tables import (
     attributes,
     discharges,
@@ -37,10 +38,8 @@ CHUNK = (4096, 64)  # samples, channels
 
 def write(dataset: xr.Dataset, path: Path) -> None:
     """Write a recording as NWB. Raises ValueError where pynwb is not installed."""
-    try:
+    with needed("formats", "NWB"):
         from pynwb import NWBHDF5IO
-    except ImportError:
-        raise ValueError("NWB needs the extra formats: pip install 'myomime[formats]'") from None
     file = _file(dataset)
     _add_emg(file, dataset)
     _add_units(file, dataset)

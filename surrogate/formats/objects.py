@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from surrogate.extras import needed
 from surrogate.formats.events import movements
 from surrogate.formats.tables import (
     TABLES,
@@ -35,10 +36,8 @@ def to_raw(dataset: xr.Dataset) -> "mne.io.RawArray":
     recording's axes, for MNE's montages leave EMG out.
     Raises ValueError where MNE is not installed.
     """
-    try:
+    with needed("formats", "MNE's Raw"):
         import mne
-    except ImportError:
-        raise ValueError("MNE's Raw needs the extra formats: pip install 'myomime[formats]'") from None
     info = mne.create_info(channel_names(dataset), sampling_rate(dataset), "emg")
     told = attributes(dataset)
     info["description"] = f"simulated by myomime: {told['trajectory']}, seed {told['seed']}"
@@ -59,10 +58,8 @@ def to_neo(dataset: xr.Dataset) -> "neo.Block":
     waveforms [discharge, channel, time] (V) are the one MUAP in the mean state, where recorded, not copied.
     Raises ValueError where Neo is not installed.
     """
-    try:
+    with needed("formats", "A Neo Block"):
         import neo
-    except ImportError:
-        raise ValueError("A Neo Block needs the extra formats: pip install 'myomime[formats]'") from None
     told = attributes(dataset)
     block = neo.Block(name=str(told["trajectory"]), description="simulated by myomime", **told)
     segment = neo.Segment(name=str(told["trajectory"]))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from surrogate.extras import needed
 from surrogate.formats.tables import TABLES, attributes, channel_names, described
 
 if TYPE_CHECKING:
@@ -26,11 +27,9 @@ UNITS = 128  # motor units whose MUAPs make a row group
 
 def write(dataset: xr.Dataset, path: Path) -> None:
     """Write a recording as a folder of Parquet tables. Raises ValueError where pyarrow is not installed."""
-    try:
+    with needed("formats", "Parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError:
-        raise ValueError("Parquet needs the extra formats: pip install 'myomime[formats]'") from None
     path.mkdir()
     for name, table in TABLES.items():
         frame = table(dataset)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from surrogate.extras import needed
 from surrogate.movement.force_curves import ForceCurves
 from surrogate.movement.kinematics import MuscleKinematics, derivatives, muscle_kinematics
 from surrogate.movement.models import UNLIMITED, check_unique, without_side
@@ -61,10 +62,8 @@ def load_opensim(path: str | Path) -> OpenSimModel:
     Raises ValueError in one line, naming the file, when the package opensim is missing, the file cannot be
     read or is no model, has no muscle or no coordinate, or muscle parameters or couplings that make no sense.
     """
-    try:
+    with needed("opensim", f"{path}: reading it"):
         import opensim
-    except ImportError:
-        raise ValueError(f"{path}: reading it needs OpenSim: pip install 'myomime[opensim]'") from None
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such file")
     opensim.Logger.removeFileSink()
