@@ -1,28 +1,29 @@
-"""A limb turned into pictures: cross-sections at any z, and the whole limb in three dimensions."""
+"""A limb turned into pictures of its cross-sections, with motor units where they are asked for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from contourpy import contour_generator
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt
 
 from numerical.anatomy.limb import Limb
 from numerical.fibres import muscle_regions
+from numerical.style import LARGE
 
 Array = NDArray[np.float64]
 
 # Okabe and Ito 2008, the three dark ones lightened so that black names can be read on them.
 HUES = ("#66AAD7", "#E69F66", "#66C4AB", "#DDA6C5", "#F0C566", "#9AD2F2", "#F0E442")
 SIDES = ("0°", "90°", "180°", "270°")
+SIDE, TOP = 0.46, 0.32  # from the skin to the names of sides, in parts of the limb's reach
 LAYERS = {"muscle": "#ffffff", "fat": "#fff2cc", "skin": "#e8c4a8", "bone": "#e6e6e6"}
-SMALL, LARGE = 7, 9  # points
+NAMES = 7  # points, of muscles and bones
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,16 +138,32 @@ def draw_cross_section(
     turned = image.transpose(1, 0, 2)[:, ::-1]  # x upwards, y to the left
     axes.imshow(turned, origin="lower", extent=(-reach, reach, -reach, reach), interpolation="antialiased")
     _label(axes, section, [name for name in section.names if name not in limb.tissues])
-    far = 1.55 * reach
+    wide, tall = _reaches(section)
+    far, high = wide + SIDE * reach, tall + TOP * reach
     for side, (across, up) in zip(sides, ((0, 1), (-1, 0), (0, -1), (1, 0)), strict=True):
-        axes.text(far * across, far * up, side, ha="center", va="center", fontsize=LARGE, style="italic")
+        axes.text(far * across, high * up, side, ha="center", va="center", fontsize=LARGE, style="italic")
     bar = 10.0 if reach < 60 else 20.0
-    axes.plot([far - bar, far], [-far, -far], color="k", lw=2.5)
-    axes.text(far - bar / 2, -far + 0.02 * reach, f"{bar:g} mm", ha="center", va="bottom", fontsize=LARGE)
+    axes.plot([far - bar, far], [-high, -high], color="k", lw=2.5)
+    axes.text(far - bar / 2, -high + 0.02 * reach, f"{bar:g} mm", ha="center", va="bottom", fontsize=LARGE)
     axes.set_title(f"z = {1e3 * z:.0f} mm, seen from distal", fontsize=LARGE)
-    axes.set_xlim(-1.15 * far, 1.15 * far)
-    axes.set_ylim(-1.1 * far, 1.1 * far)
+    axes.set_xlim(-far - 0.2 * reach, far + 0.2 * reach)
+    axes.set_ylim(-high - 0.1 * reach, high + 0.1 * reach)
     axes.set_axis_off()
+
+
+def draw_motor_unit(
+    axes: Axes, fibres: Float[Array, "fibre xy"], centre: Sequence[float], radius: float, colour: str
+) -> None:
+    """Draw fibres and the circle of a territory on a cross-section; all are places in its plane [m]."""
+    x, y = (1e3 * at for at in centre)
+    axes.add_patch(Circle((-y, x), 1e3 * radius, fill=False, edgecolor=colour, linewidth=0.9, zorder=4))
+    axes.plot(-1e3 * fibres[:, 1], 1e3 * fibres[:, 0], ".", color=colour, markersize=1.6, zorder=3)
+
+
+def _reaches(section: CrossSection) -> tuple[float, float]:
+    """Return how far a limb reaches across the picture and up [mm]."""
+    row, column = np.nonzero(section.label >= 0)
+    return 1e3 * float(np.abs(section.y[row]).max()), 1e3 * float(np.abs(section.x[column]).max())
 
 
 def _label(axes: Axes, section: CrossSection, names: Sequence[str]) -> None:
@@ -162,19 +179,20 @@ def _label(axes: Axes, section: CrossSection, names: Sequence[str]) -> None:
         place = np.array([-1e3 * section.y[row], 1e3 * section.x[column]])
         room = 2e3 * section.spacing * depth[row, column]
         if room > 0.030 * reach * max(len(name), 3):
-            axes.text(place[0], place[1], name, ha="center", va="center", fontsize=SMALL)
+            axes.text(place[0], place[1], name, ha="center", va="center", fontsize=NAMES)
         else:
             outside.append((float(np.arctan2(place[1], place[0])), place, name))
     if not outside:
         return
     outside.sort(key=lambda item: item[0])
     step = 2 * np.pi / max(24, len(outside))
+    ellipse = 1.22 * np.array(_reaches(section))
     angles = _spread(np.array([item[0] for item in outside]), step)
     for angle, (_, place, name) in zip(angles, outside, strict=True):
-        end = 1.22 * reach * np.array([np.cos(angle), np.sin(angle)])
+        end = ellipse * [np.cos(angle), np.sin(angle)]
         axes.plot([place[0], 0.93 * end[0]], [place[1], 0.93 * end[1]], color="0.2", lw=0.6)
         axes.plot(*place, ".", color="0.2", ms=2.5)
-        axes.text(end[0], end[1], name, ha="center", va="center", fontsize=SMALL)
+        axes.text(end[0], end[1], name, ha="center", va="center", fontsize=NAMES)
 
 
 def _spread(angles: Array, step: float) -> Array:
@@ -185,63 +203,3 @@ def _spread(angles: Array, step: float) -> Array:
         short = np.maximum(step - gap, 0) / 2 * (len(spread) > 1)
         spread = spread - short + np.roll(short, 1)
     return spread
-
-
-def view_limb(
-    limb: Limb,
-    electrodes: Float[Array, "electrode xyz"] | None = None,
-    muscles: Sequence[str] | None = None,
-    off_screen: bool = False,
-) -> Any:
-    """Return a pyvista Plotter of the limb: skin, bones, muscles where fleshy, and electrodes.
-
-    electrodes: their places [m]. muscles: those to show, all if not given. off_screen: without a window;
-    `plotter.screenshot(path)` then writes the picture.
-    Raises ValueError for a muscle that the limb has not, and RuntimeError where pyvista is missing.
-    """
-    try:
-        import pyvista
-    except ImportError as error:
-        raise RuntimeError("3-D pictures need pyvista: pip install 'myomime[view]'") from error
-    known = {muscle.name: muscle for muscle in limb.muscles}
-    chosen = list(known) if muscles is None else list(muscles)
-    for name in chosen:
-        if name not in known:
-            raise ValueError(f"view: unknown muscle {name!r}; the limb has {', '.join(known)}")
-    plotter = pyvista.Plotter(off_screen=off_screen, window_size=[800, 1400])
-    turn = np.linspace(0, 2 * np.pi, 73)
-    ends = limb.outline_z[0], limb.outline_z[-1]
-    skin = _tube(limb, np.full(73, float(len(limb.tissues))), turn, ends)
-    plotter.add_mesh(pyvista.StructuredGrid(*skin), color=LAYERS["skin"], opacity=0.15, smooth_shading=True)
-    for bone in limb.bones:
-        x, y = bone.x + bone.radius * np.cos(turn), bone.y + bone.radius * np.sin(turn)
-        tube = pyvista.StructuredGrid(*_tube(limb, np.hypot(x, y), np.arctan2(y, x), ends))
-        plotter.add_mesh(tube, color="#f5f0dc", smooth_shading=True)
-    colours = muscle_colours(limb)
-    axis = np.linspace(-1.05, 1.05, 420)  # beyond the fascia, so that every outline closes
-    owner = muscle_regions(limb).owner(*np.meshgrid(axis, axis))
-    for name in chosen:
-        inside = gaussian_filter((owner == limb.muscles.index(known[name])).astype(float), 2)
-        belly = known[name].belly or ends
-        for line in contour_generator(axis, axis, inside).lines(0.5):
-            x, y = np.asarray(line, float).T
-            tube = pyvista.StructuredGrid(*_tube(limb, np.hypot(x, y), np.arctan2(y, x), belly))
-            plotter.add_mesh(tube, color=colours[name], smooth_shading=True)
-    if electrodes is not None:
-        plotter.add_points(electrodes, color="k", point_size=10, render_points_as_spheres=True)
-    plotter.add_axes(xlabel="x", ylabel="y", zlabel="z")  # type: ignore[call-arg]
-    middle = (ends[0] + ends[1]) / 2
-    plotter.camera_position = [(0.45, 0.25, middle), (0, 0, middle), (0, 0, -1)]
-    plotter.reset_camera()  # type: ignore[call-arg]
-    plotter.camera.zoom(1.7)
-    return plotter
-
-
-def _tube(
-    limb: Limb, rho: Array, angle: Array, ends: tuple[float, float]
-) -> tuple[Float[Array, "1 slice place"], Float[Array, "1 slice place"], Float[Array, "1 slice place"]]:
-    """Return x, y and z [m] of a closed line of swept coordinates drawn along the limb, within its ends."""
-    first, last = (float(np.clip(end, limb.outline_z[0], limb.outline_z[-1])) for end in ends)
-    z = np.linspace(first, last, 60)[:, None]
-    x, y, z = np.moveaxis(limb.place(rho, angle, z), -1, 0)
-    return x[None], y[None], z[None]

@@ -18,8 +18,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito 2008: distinct for every kind of colour vision. Lines differ in their marks, too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
+# Lines differ in their marks, too.
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 VERSION = importlib.metadata.version("myomime")
 WIDTH = 7.5  # inches, of a figure that fills the page

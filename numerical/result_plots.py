@@ -6,12 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from numerical.style import COLOURS, DPI, LARGE, SMALL, WIDTH
 
-# Okabe and Ito 2008: distinct for every kind of colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
-WIDTH, DPI = 11.0, 90  # inches, dots per inch
-SMALL, LARGE = 8, 9  # points
+Array = NDArray[np.float64]
 
 
 def overview(recording: xr.Dataset) -> Figure:
@@ -38,7 +35,7 @@ def draw_force(axes: Axes, recording: xr.Dataset) -> None:
         axes.plot(
             recording.time[::step], 100 * recording.force[row, ::step], color=colour, lw=1.2, label=name
         )
-    axes.set_ylabel("force, excitation\n(% of maximum)", fontsize=LARGE)
+    axes.set_ylabel("force (line), excitation\n(dashed) (% of maximum)", fontsize=LARGE)
     axes.set_ylim(bottom=0)
     axes.legend(loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False, fontsize=SMALL)
 

@@ -101,7 +101,7 @@ def main(options: Options) -> None:
     content = {**about(options, seconds), "muaps": str(options.muaps), "fits": described(found)}
     write_json(options.output / "fits.json", content)
     draw(options.output / "conditions.png", pictures.condition_figure(found, generator.conditions))
-    draw_muaps(options, recorded, found)
+    draw_muaps(options, recorded, found, generator.geometry.sampling_rate)
     show(found)
     print(f"wrote {options.output}: {len(recorded)} MUAPs in {seconds:.0f} s")
 
@@ -308,11 +308,11 @@ def show_recovery(title: str, recovery: Recovery) -> None:
     print(f"all of depth, angle, conduction velocity and end-plate: {fractions(recovery)['all']:.0%}")
 
 
-def draw_muaps(options: Options, recorded: torch.Tensor, found: Fit) -> None:
+def draw_muaps(options: Options, recorded: torch.Tensor, found: Fit, rate: float) -> None:
     """Draw the first MUAPs, and remove what an earlier fit drew beyond them."""
     for unit in range(min(options.pictures, len(recorded))):
         title = f"MUAP {unit}, {float(found.relative_residual[unit]):.1%} left over"
-        figure = pictures.muap_figure(recorded[unit], found.muap[unit].cpu(), title)
+        figure = pictures.muap_figure(recorded[unit], found.muap[unit].cpu(), rate, title)
         draw(options.output / f"muap_{unit}.png", figure)
 
 

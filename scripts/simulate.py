@@ -73,7 +73,7 @@ class Options:
     activations: Path | None = None
     """Table of muscle activations over time, instead of those that explain the movement."""
     excitations: Path | None = None
-    """Table of muscle excitations over time, 0 to 1 or in %%MVC, instead."""
+    """Table of muscle excitations over time, 0 to 1 or in %MVC, instead."""
     forces: Path | None = None
     """Table of muscle forces over time, in N or parts of the largest, instead."""
     hand_force: Path | None = None

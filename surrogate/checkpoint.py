@@ -22,11 +22,12 @@ from surrogate.conditions import Conditions
 from surrogate.generators import ArrayGeometry, Generator
 from surrogate.generators.biomime import BioMimeGenerator
 from surrogate.generators.lead_field import LeadFieldGenerator
+from surrogate.shipped import shipped
 
 FORMAT = "myomime-generator"
 FORMAT_VERSION = 2
 KINDS: dict[str, type[Generator]] = {kind.kind: kind for kind in (LeadFieldGenerator, BioMimeGenerator)}
-SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
+SHIPPED = shipped("checkpoints")
 SCALE = "::scale"
 
 

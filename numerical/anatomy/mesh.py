@@ -176,9 +176,8 @@ class SweptMesh:
     def weights(self, places: Float[Array, "place xyz"], order: int = 1) -> sparse.csr_array:
         """Return the matrix [place, vertex] that interpolates at Cartesian places [m]."""
         rho, angle, z = self.limb.swept(places)
-        if rho.max(initial=0) > self.rings[-1] + 1e-6 or not (
-            self.slices[0] <= z.min(initial=0) and z.max(initial=0) <= self.slices[-1]
-        ):
+        inside = (rho <= self.rings[-1] + 1e-6) & (self.slices[0] <= z) & (z <= self.slices[-1])
+        if not inside.all():
             raise ValueError(
                 f"mesh: a place lies outside the limb (rho up to {rho.max():.3f} of {self.rings[-1]:g}, "
                 f"z from {1e3 * z.min():.1f} to {1e3 * z.max():.1f} mm of "

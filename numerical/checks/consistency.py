@@ -16,9 +16,10 @@ from numerical.electrodes import ArraySettings, electrode_array, selection
 from numerical.fibres import Fibres, muscle_regions, place_fibres
 from numerical.lead_field import LeadField, System, solve_lead_field, system
 from numerical.muap import muap
-from numerical.report import COLOURS, Check, Plot, Quantity, new_figure, plain_axes
+from numerical.report import Check, Plot, Quantity, new_figure, plain_axes
 from numerical.skin import LimbSkin
 from numerical.solver import solve
+from numerical.style import COLOURS
 
 Array = NDArray[np.float64]
 

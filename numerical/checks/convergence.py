@@ -19,8 +19,9 @@ from numerical.electrodes import ArraySettings, electrode_array, row_positions
 from numerical.fibres import Fibres, layout, muscle_regions, place_fibres
 from numerical.lead_field import lead_field
 from numerical.muap import muap, unit_field
-from numerical.report import COLOURS, MARKS, Check, Plot, Quantity, new_figure, plain_axes
+from numerical.report import MARKS, Check, Plot, Quantity, new_figure, plain_axes
 from numerical.skin import LimbSkin
+from numerical.style import COLOURS
 
 log = logging.getLogger(__name__)
 

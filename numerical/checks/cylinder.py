@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from numerical.anatomy.cylinder import LayeredCylinder
 from numerical.anatomy.mesh import SweptMesh
 from numerical.corpus.settings import CorpusSettings
-from numerical.report import COLOURS, MARKS, Check, Plot, Quantity, new_figure, plain_axes
+from numerical.report import MARKS, Check, Plot, Quantity, new_figure, plain_axes
+from numerical.style import COLOURS
 from numerical.validation import (
     CHANNEL_SPACING,
     CHANNELS,
@@ -257,8 +258,9 @@ def _error_of_fibres(errors: Float[Array, "cylinder depth"]) -> Figure:
     figure = new_figure(3.0)
     axes = figure.subplots()
     for index, row in enumerate(errors):
-        style = index % len(COLOURS)
-        axes.plot(1e3 * DEPTHS, row, marker=MARKS[style], color=COLOURS[style], label=f"cylinder {index + 1}")
+        again, style = divmod(index, len(COLOURS))
+        (line,) = axes.plot(1e3 * DEPTHS, row, label=f"cylinder {index + 1}")
+        line.set(marker=MARKS[style], color=COLOURS[style], linestyle=("-", ":")[again % 2])
     axes.axhline(SINGLE_FIBRE_ERROR, color="0.3", ls="--", lw=1, label=f"target, {SINGLE_FIBRE_ERROR:g} %")
     axes.set_ylim(bottom=0)
     axes.set_xticks(1e3 * DEPTHS)

@@ -28,8 +28,9 @@ from numerical.fibre_paths import FibrePaths, swept_paths
 from numerical.fibres import Fibres, muscle_regions
 from numerical.lead_field import LeadField, lead_field
 from numerical.muap import muap, unit_field_along
-from numerical.report import COLOURS, MARKS, Check, Plot, Quantity, new_figure, plain_axes
+from numerical.report import MARKS, Check, Plot, Quantity, new_figure, plain_axes
 from numerical.skin import LimbSkin
+from numerical.style import COLOURS
 
 log = logging.getLogger(__name__)
 

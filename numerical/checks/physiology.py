@@ -23,8 +23,9 @@ from numerical.recruitment import (
     discharge_times,
     recruitment_thresholds,
 )
-from numerical.report import COLOURS, MARKS, Check, Plot, Quantity, new_figure, plain_axes
+from numerical.report import MARKS, Check, Plot, Quantity, new_figure, plain_axes
 from numerical.skin import LimbSkin
+from numerical.style import COLOURS
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from numerical.conditions import CONDITIONS
-from numerical.report import COLOURS, MARKS, plain_axes
+from numerical.report import MARKS, plain_axes
+from numerical.style import COLOURS
 from surrogate.evaluation.features import DESCRIBED
 from surrogate.evaluation.measures import MEASURES, MUAP, nrmse, peak_to_peak
 from surrogate.evaluation.sweeps import Sweep
@@ -24,6 +25,7 @@ SHOWN = {"m": (1e3, "mm"), "rad": (180 / math.pi, "°"), "s": (1e3, "ms"), "V": 
 ACROSS, PANEL = 4, (3.0, 2.3)  # panels, and the inches of one
 TOP = 0.4  # inches above the panels, for the legend
 TRUTH = "#000000"
+WIDE = 30.0  # of highest to lowest value, above which an axis has room for the powers of ten alone
 UNITS_DRAWN = 3  # of a sweep, whose amplitudes are drawn
 
 
@@ -120,9 +122,10 @@ def draw_sweep(
     below.set_yscale("log")
     low, high = below.get_ylim()
     below.set_ylim(low / 1.2, 1.2 * high)  # so that what hardly changes looks like it
-    for axis in (below.xaxis, below.yaxis):
+    for axis, most in ((below.xaxis, WIDE), (below.yaxis, np.inf)):
         if axis.get_scale() == "log":
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            low, high = axis.get_view_interval()
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < most else (1,)))
             axis.set_major_formatter(lambda value, _: f"{value:g}")
             axis.set_minor_formatter(NullFormatter())
     above.set_ylim(0, 1.1 * highest or None)
@@ -202,8 +205,8 @@ def _grid(count: int, across: int = ACROSS) -> tuple[Figure, list[Axes]]:
     width, height = PANEL[0] * across, PANEL[1] * down + TOP
     figure = Figure(figsize=(width, height))
     # By hand, for a layout engine takes seconds over tens of panels.
-    edges = {"left": 0.6 / width, "right": 1 - 0.1 / width, "bottom": 0.5 / height, "top": 1 - TOP / height}
-    figure.subplots_adjust(**edges, wspace=0.3, hspace=0.36)
+    edges = {"left": 0.75 / width, "right": 1 - 0.2 / width, "bottom": 0.5 / height, "top": 1 - TOP / height}
+    figure.subplots_adjust(**edges, wspace=0.36, hspace=0.36)
     return figure, [figure.add_subplot(down, across, place + 1) for place in range(count)]
 
 

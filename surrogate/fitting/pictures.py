@@ -17,15 +17,24 @@ from surrogate.generators.features import turned
 from surrogate.plots import COLOURS, DPI, LARGE, SMALL, WIDTH
 
 RECORDED, FITTED = COLOURS[6], COLOURS[1]
+QUIET = 0.02  # of the largest value, where waveforms end
 AROUND = 6  # columns drawn to either side of the loudest
 
 
 def muap_figure(
-    recorded: Float[Tensor, "row column time"], fitted: Float[Tensor, "row column time"], title: str
+    recorded: Float[Tensor, "row column time"],
+    fitted: Float[Tensor, "row column time"],
+    sampling_rate: float,
+    title: str,
 ) -> Figure:
-    """Return a drawing of a recorded and a fitted MUAP [V], on the columns around the loudest."""
-    rows, columns, samples = recorded.shape
+    """Return a drawing of a recorded and a fitted MUAP [V], on the columns around the loudest.
+
+    sampling_rate: Hz.
+    """
+    rows, columns, _ = recorded.shape
     angle = loudest_angle(recorded[None])
+    loud = torch.maximum(recorded.abs(), fitted.abs()).amax((0, 1))
+    samples = int(torch.nonzero(loud >= QUIET * loud.max())[-1]) + 1
     first = int(torch.round(angle[0] / (2 * math.pi) * columns))
     shown = range(-min(AROUND, columns // 2), min(AROUND, (columns - 1) // 2) + 1)
     size = float(torch.maximum(recorded.abs().max(), fitted.abs().max()))
@@ -33,14 +42,15 @@ def muap_figure(
     axes = figure.add_subplot()
     along = torch.linspace(0.04, 0.96, samples)
     for muap, colour, width in ((recorded, RECORDED, 1.1), (fitted, FITTED, 0.8)):
-        muap = turned(muap[None], angle)[0] / size
+        muap = turned(muap[None], angle)[0, :, :, :samples] / size
         for place, column in enumerate(shown):
             traces = 0.6 * muap[:, column] + torch.arange(rows, 0, -1)[:, None]
             axes.plot((along + place).numpy(), traces.T.numpy(), color=colour, linewidth=width)
     axes.set_xticks([k + 0.5 for k in range(len(shown))], [str((first + k) % columns) for k in shown])
     axes.set_yticks([1, rows], ["distal", "proximal"])
     axes.set_xlabel("column", fontsize=LARGE)
-    axes.set_title(f"{title}; one row apart {1e6 * size / 0.6:.3g} µV", fontsize=LARGE, loc="left")
+    scales = f"one row apart {1e6 * size / 0.6:.3g} µV, waveforms of {1e3 * samples / sampling_rate:.3g} ms"
+    axes.set_title(f"{title}; {scales}", fontsize=LARGE, loc="left")
     axes.tick_params(labelsize=SMALL, length=0)
     axes.spines[:].set_visible(False)
     lines = [Line2D([], [], color=colour) for colour in (RECORDED, FITTED)]

@@ -77,7 +77,7 @@ def trajectory_from(
 ) -> Trajectory:
     """Return the trajectory that an object holds.
 
-    data: a NumPy array [frame, joint], with time [frame] [s] and names; a pandas DataFrame whose
+    data: a NumPy array [frame, joint], with time [frame] in s and names; a pandas DataFrame whose
     index or column `time` is the time; an xarray DataArray over `time` and joints, or Dataset of
     joints over `time`, whose attribute `units` is heeded; or a Trajectory.
     source: what to call it in messages; its type's name by default. Otherwise as `read_trajectory`.

@@ -7,6 +7,7 @@ Figures are matplotlib's; `draw_...` in the modules draw on axes of one's own. S
 conditions are in `plots.sweep`, videos in `plots.video`.
 """
 
+from numerical.style import COLOURS, DPI, LARGE, SMALL, WIDTH, write
 from surrogate.plots.comparison import comparison
 from surrogate.plots.discharges import discharge_figure
 from surrogate.plots.limb import limb_figure
@@ -15,7 +16,6 @@ from surrogate.plots.moments import distinct_moments
 from surrogate.plots.muap import ArrayMuap, muap_figure
 from surrogate.plots.overview import overview
 from surrogate.plots.spectra import spectra_figure
-from surrogate.plots.style import COLOURS, DPI, LARGE, SMALL, WIDTH, write
 
 __all__ = [
     "COLOURS",

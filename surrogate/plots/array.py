@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from numerical.anatomy.segments import SEGMENTS
-from surrogate.plots.style import SMALL, millimetres
+from numerical.style import SMALL, millimetres
 
 if TYPE_CHECKING:
     from surrogate.generators import ArrayGeometry

@@ -46,22 +46,22 @@ def unit_of(dataset: xr.Dataset, unit: int | None = None, muscle: str | None = N
     Raises ValueError for a unit that is not there, and as `choose_muscles` does.
     """
     if unit is not None and muscle is None:
-        return _within(unit, np.arange(dataset.sizes["motor_unit"]), "the recording")
+        return one_of(np.arange(dataset.sizes["motor_unit"]), unit, "the recording")
     name = muscles_of(dataset, None if muscle is None else [muscle], 1)[0]
     units = units_of(dataset, name)
     if unit is not None:
-        return _within(unit, units, name)
+        return one_of(units, unit, name)
     active = units[np.isin(units, dataset.discharge_motor_unit.values)]
     return int(active[-1] if len(active) else units[-1])
 
 
-def some_units(dataset: xr.Dataset, muscle: str, count: int) -> Units:
-    """Return units of a muscle evenly spaced in its order of recruitment, with the first and the last."""
-    units = units_of(dataset, muscle)
+def some_of(units: Units, count: int) -> Units:
+    """Return units evenly spaced in an order of recruitment, with the first and the last."""
     return units[np.unique(np.linspace(0, len(units) - 1, count).round().astype(int))]
 
 
-def _within(unit: int, units: Units, whose: str) -> int:
+def one_of(units: Units, unit: int, whose: str) -> int:
+    """Return a unit by its place in an order of recruitment. Raises ValueError where there is none."""
     if not 0 <= unit < len(units):
         raise ValueError(f"unit {unit}: {whose} has motor units 0 to {len(units) - 1}")
     return int(units[unit])

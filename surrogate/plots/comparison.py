@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from surrogate.plots.style import COLOURS, DPI, SMALL, WIDTH, label
+from numerical.style import COLOURS, DPI, SMALL, WIDTH, label
 
 
 def comparison(generated: xr.Dataset, simulated: xr.Dataset, span: float = 0.25) -> Figure:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from numerical.style import COLOURS, LARGE, LINES, MARKS, SMALL, colour_bar, label, page
 from surrogate.plots.choice import muscles_of, units_of
-from surrogate.plots.style import COLOURS, LARGE, LINES, MARKS, SMALL, colour_bar, label, page
 
 Array = NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
+from numerical.style import LARGE, SEQUENTIAL, SMALL, colour_bar, label, page
 from surrogate.plots.array import ElectrodeGrid
 from surrogate.plots.moments import WINDOW, distinct_moments, letter, mark_moments
-from surrogate.plots.style import LARGE, SEQUENTIAL, SMALL, colour_bar, label, page
 
 Array = NDArray[np.float64]
 

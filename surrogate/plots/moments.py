@@ -5,7 +5,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from surrogate.plots.style import LARGE
+from numerical.style import LARGE
 
 Array = NDArray[np.float64]
 

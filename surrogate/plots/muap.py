@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from numerical.result_plots import round_down
+from numerical.style import COLOURS, DIVERGING, LARGE, SMALL, colour_bar, page
 from surrogate.plots.array import ElectrodeGrid
 from surrogate.plots.choice import unit_name
 from surrogate.plots.maps import draw_map
-from surrogate.plots.style import COLOURS, DIVERGING, LARGE, SMALL, colour_bar, page
 
 if TYPE_CHECKING:
     from surrogate.generators import ArrayGeometry
@@ -85,7 +85,7 @@ def muap_figure(muap: ArrayMuap, times: Sequence[float] | None = None) -> Figure
     above, below = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
     draw_waveforms(above.add_subplot(), muap)
     size = 1e6 * float(np.nanmax(np.ptp(muap.potential, axis=2)))
-    title = f"{muap.title}; largest {size:.3g} µV peak to peak".lstrip("; ")
+    title = f"{muap.title}; in colour the largest, {size:.3g} µV peak to peak".lstrip("; ")
     above.axes[0].set_title(title, fontsize=LARGE, loc="left")
     panels = below.subplots(1, len(chosen), squeeze=False)[0].tolist()
     largest = 1e6 * float(np.nanmax(np.abs(muap.potential))) or 1.0

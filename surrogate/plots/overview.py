@@ -7,11 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from numerical.result_plots import envelope, round_down
-from surrogate.plots.array import channel_angles, limb_of, sides
-from surrogate.plots.discharges import draw_discharges
-from surrogate.plots.maps import draw_rms_map, rms_map
-from surrogate.plots.moments import WINDOW, distinct_moments, letter, mark_moments
-from surrogate.plots.style import (
+from numerical.style import (
     COLOURS,
     DIVERGING,
     DPI,
@@ -20,6 +16,10 @@ from surrogate.plots.style import (
     SMALL,
     WIDTH,
 )
+from surrogate.plots.array import channel_angles, limb_of, sides
+from surrogate.plots.discharges import draw_discharges
+from surrogate.plots.maps import draw_rms_map, rms_map
+from surrogate.plots.moments import WINDOW, distinct_moments, letter, mark_moments
 
 Array = NDArray[np.float64]
 

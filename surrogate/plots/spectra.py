@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.signal import spectrogram, welch
 
+from numerical.style import COLOURS, LARGE, SEQUENTIAL, SMALL, colour_bar, label, page
 from surrogate.plots.choice import muscles_of
-from surrogate.plots.style import COLOURS, LARGE, SEQUENTIAL, SMALL, colour_bar, label, page
 
 Array = NDArray[np.float64]
 

@@ -11,14 +11,15 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from numerical.style import COLOURS, LINES, SMALL, colour_bar, label, millimetres, page
 from surrogate.conditions import SCALINGS
 from surrogate.evaluation.measures import peak_to_peak
 from surrogate.evaluation.pictures import titled
 from surrogate.evaluation.sweeps import spaced
 from surrogate.generators import Generator
-from surrogate.plots.style import COLOURS, LINES, SMALL, colour_bar, label, millimetres, page
 
 POINTS = 9
+SIDES = "proximal", "distal"
 QUIET = 0.02  # of the largest value, where waveforms end
 TALL = 1.2  # peak-to-peak amplitude of the largest waveform, in distances between rows
 
@@ -30,12 +31,13 @@ def sweep_figure(
 
     Left: waveforms along the limb, on the column where the largest one is. Right: peak-to-peak amplitude
     over the array. at: values of other conditions, SI units; the middle of their ranges by default.
-    Raises ValueError for a condition that the generator has not, and as `generator.sample` does.
+    Raises ValueError for a condition that the generator has not or that is given, and as `generator.sample`
+    does.
     """
     values, muaps = swept(generator, condition, at, points)
     text, factor = titled(condition)
     figure = page(3.6)
-    waveforms, amplitudes = figure.subplots(1, 2, width_ratios=(1.3, 1))
+    waveforms, amplitudes = figure.subplots(1, 2, width_ratios=(1.3, 1), gridspec_kw={"wspace": 0.1})
     logarithmic = SCALINGS[condition].kind == "logarithmic"
     ends = factor * float(values[0]), factor * float(values[-1])
     colours = ScalarMappable((LogNorm if logarithmic else Normalize)(*ends), LINES)
@@ -58,12 +60,20 @@ def swept(
     ranges = {item.name: (item.minimum, item.maximum) for item in generator.conditions.items}
     if condition not in ranges:
         raise ValueError(f"condition {condition!r}: the generator has {', '.join(ranges)}")
-    middle = {name: sum(ends) / 2 for name, ends in ranges.items()} | dict(at or {})
+    if at and condition in at:
+        raise ValueError(f"{condition} of {at[condition]:g}: the sweep changes it; give others")
     low, high = ranges[condition]
     values = spaced(condition, low, high, points).float().clamp(low, high)
     with torch.no_grad():
-        muaps = generator.sample({name: torch.tensor(v) for name, v in middle.items()} | {condition: values})
+        others = {name: torch.tensor(value) for name, value in conditions_at(generator, at).items()}
+        muaps = generator.sample(others | {condition: values})
     return values, torch.as_tensor(muaps)
+
+
+def conditions_at(generator: Generator, at: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Return a value of every condition [SI units]: those given, others the middle of their ranges."""
+    middle = {item.name: (item.minimum + item.maximum) / 2 for item in generator.conditions.items}
+    return middle | dict(at or {})
 
 
 def draw_column(
@@ -85,6 +95,9 @@ def draw_column(
     axes.set_xlim(0, time[np.flatnonzero(loud >= QUIET * loud.max())[-1]])
     axes.invert_yaxis()
     ends = [0, geometry.rows - 1]
-    axes.set_yticks(ends, [millimetres(geometry.row_position[row]) for row in ends], fontsize=SMALL)
+    names = [
+        f"{side}\n{millimetres(geometry.row_position[row])}" for side, row in zip(SIDES, ends, strict=True)
+    ]
+    axes.set_yticks(ends, names, fontsize=SMALL)
     title = f"at {360 / geometry.columns * column:.0f}°; one row apart: {1e6 * size / TALL:.3g} µV"
-    label(axes, "time (ms)", "along the limb", title)
+    label(axes, "time (ms)", title=title)

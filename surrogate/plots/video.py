@@ -1,21 +1,25 @@
 """A recording turned into a video: RMS on the electrodes, wherever they have moved, beside the movement."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, PillowWriter
+from matplotlib import colormaps
+from matplotlib.animation import AbstractMovieWriter, FFMpegWriter
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
+from PIL import Image
 
+from numerical.style import DPI, SEQUENTIAL, SMALL, check_picture, colour_bar, label, page
 from surrogate.movement.electrodes import Electrodes
 from surrogate.plots.array import channel_angles, limb_of, sides
 from surrogate.plots.overview import draw_joint_angles
-from surrogate.plots.style import DPI, SEQUENTIAL, SMALL, check_picture, colour_bar, label, page
 
 Array = NDArray[np.float64]
 Report = Callable[[str, float], None]
@@ -24,13 +28,20 @@ FRAME_RATE = 10  # Hz: a GIF counts hundredths of a second
 WINDOW = 0.1  # s, of which a frame shows the RMS
 SUFFIXES = (".gif", ".mp4")
 MARGIN = 8.0  # mm, beyond the first and last electrodes
+LEVELS = 20  # of RMS, told apart by colours: frames that differ in less are the same, and small
+APART = 0.8  # size of electrodes, in distances between them
 SIZES = 4.0, 16.0  # points, of the squares that electrodes are
 
 
-def video(dataset: xr.Dataset, path: str | Path, report: Report = lambda stage, done: None) -> Path:
+def video(
+    dataset: xr.Dataset,
+    path: str | Path,
+    report: Report = lambda stage, done: None,
+    dpi: float = DPI,
+) -> Path:
     """Write a recording as a GIF, or as an MP4 where the program ffmpeg is there; return its path.
 
-    It lasts as long as the recording. report: is told the fraction done.
+    It lasts as long as the recording. report: is told the fraction done. dpi: dots per inch.
     Raises ValueError for another suffix, a folder, and an MP4 without ffmpeg.
     """
     path = Path(path)
@@ -41,7 +52,7 @@ def video(dataset: xr.Dataset, path: str | Path, report: Report = lambda stage, 
     values, places = 1e6 * rms_at(dataset, times), places_at(dataset, times)
     figure, electrodes, cursor = scene(dataset, float(values.max()) or 1.0, places[0])
     try:
-        with writer_of(path).saving(figure, str(aside), DPI) as writer:
+        with writer_of(path).saving(figure, str(aside), dpi) as writer:
             for index, time in enumerate(times.tolist()):
                 electrodes.set_array(values[index])
                 electrodes.set_offsets(places[index])
@@ -57,10 +68,34 @@ def video(dataset: xr.Dataset, path: str | Path, report: Report = lambda stage, 
 def writer_of(path: Path) -> AbstractMovieWriter:
     """Return what writes a video of a suffix. Raises ValueError for an MP4 without ffmpeg."""
     if path.suffix.lower() == ".gif":
-        return PillowWriter(fps=FRAME_RATE)
+        return GifWriter(fps=FRAME_RATE)
     if not FFMpegWriter.isAvailable():
         raise ValueError(f"{path}: an .mp4 needs the program ffmpeg, which is not there; .gif does not")
     return FFMpegWriter(fps=FRAME_RATE)
+
+
+class GifWriter(AbstractMovieWriter):
+    """Writes frames as a GIF in the colours of the first one, so that what stays the same takes no room."""
+
+    def setup(self, fig: Figure, outfile: str | Path, dpi: float | None = None) -> None:
+        """Begin a GIF of a figure."""
+        super().setup(fig, outfile, dpi)
+        self.frames: list[Image.Image] = []
+
+    def grab_frame(self, **settings: Any) -> None:
+        """Keep the figure as it is now."""
+        content = io.BytesIO()
+        self.fig.savefig(content, format="rgba", dpi=self.dpi, **settings)
+        frame = Image.frombytes("RGBA", self.frame_size, content.getvalue()).convert("RGB")
+        colours = self.frames[0] if self.frames else frame.quantize(dither=Image.Dither.NONE)
+        self.frames.append(frame.quantize(palette=colours, dither=Image.Dither.NONE))
+
+    def finish(self) -> None:
+        """Write all frames."""
+        first, *others = self.frames
+        first.save(
+            self.outfile, "GIF", save_all=True, append_images=others, duration=round(1000 / self.fps), loop=0
+        )
 
 
 def frame_times(dataset: xr.Dataset) -> Float[Array, " frame"]:
@@ -104,9 +139,17 @@ def scene(
     figure = page(4.2)
     array, movement = figure.subplots(2, 1, height_ratios=(1.5, 1))
     columns, rows = (len(np.unique(dataset[f"electrode_{name}"].values)) for name in ("column", "row"))
-    size = float(np.clip(min(5.2 * 72 / columns, 1.7 * 72 / rows), *SIZES))
+    size = float(np.clip(APART * min(4.4 * 72 / columns, 1.7 * 72 / rows), *SIZES))
     electrodes = array.scatter(
-        *places.T, s=size**2, c=np.zeros(len(places)), marker="s", cmap=SEQUENTIAL, vmin=0, vmax=highest
+        *places.T,
+        s=size**2,
+        c=np.zeros(len(places)),
+        marker="s",
+        linewidths=0,
+        antialiased=False,
+        cmap=colormaps[SEQUENTIAL].resampled(LEVELS),
+        vmin=0,
+        vmax=highest,
     )
     colour_bar(electrodes, array, "RMS (µV)")
     every = places_at(dataset, frame_times(dataset))[..., 1]

@@ -264,9 +264,3 @@ def test_neighbours_differ_in_colour(limb):
     long = pairs[:, times > 4].T
     if limb is SEGMENTS["forearm"][1]:
         assert all(colours[label.names[a]] != colours[label.names[b]] for a, b in long)
-
-
-def test_an_unknown_muscle_in_the_view_is_named():
-    pytest.importorskip("pyvista")
-    with pytest.raises(ValueError, match="'FCX'"):
-        plots.view_limb(SEGMENTS["forearm"][1], muscles=["FCX"], off_screen=True)

@@ -85,6 +85,15 @@ def test_interpolation_converges_with_its_order(order, slope):
     assert (np.abs(orders - slope) < 0.35).all()
 
 
+def test_a_limb_may_begin_anywhere_along_z(rng):
+    limb = Limb(("muscle", "skin"), (0.002,), (0.1, 0.2), (0.03, 0.03), (0.0, 0.0))  # as the upper arm's
+    angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    swept = SweptMesh(limb, np.array([0.4, 1.0, 2.0]), angles, np.linspace(0.1, 0.2, 5))
+    chosen = rng.choice(swept.vertices, 20, replace=False)
+    value = rng.normal(size=swept.vertices)
+    np.testing.assert_allclose(swept.weights(swept.points[chosen]) @ value, value[chosen], atol=1e-7)
+
+
 def test_places_outside_the_limb_are_refused():
     with pytest.raises(ValueError, match="outside the limb"):
         MESH.weights(np.array([[0.2, 0.0, 0.1]]))

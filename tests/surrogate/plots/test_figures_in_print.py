@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from numerical.style import PAGE, page
+from numerical.view import draws_off_screen
 from surrogate import plots
-from surrogate.plots.limb import some_units_of
-from surrogate.plots.style import PAGE, page
+from surrogate.plots.body import Body
+from surrogate.plots.lead_field import lead_field_figure
+from surrogate.plots.limb import some_units_of, usual_figure
 from surrogate.plots.sweep import sweep_figure
 from tests.surrogate.plots.conftest import every_axes, seen_texts
 
@@ -23,17 +26,26 @@ OF_RECORDINGS = {
     "limb": lambda dataset: plots.limb_figure(dataset, some_units_of(dataset, ["FCU"])),
     "comparison": lambda dataset: plots.comparison(dataset, dataset),
 }
-UNITS = r"\((V|µV|mm|ms|s|Hz|°|%.*|m/s|µV²/Hz|dB re 1 µV²/Hz|optimal lengths)\)$"
+OTHERS = {
+    "sweep": lambda generator: sweep_figure(generator, "depth", points=4),
+    "lower leg": lambda _: usual_figure("lower_leg"),
+    "upper arm": lambda _: usual_figure("upper_arm", ["BRA", "TRIlong"]),
+    "lead field": lambda _: lead_field_figure(Body.usual("forearm"), 100),
+}
+UNITS = r"\((V|V/A|µV|mm|ms|s|Hz|°|%.*|m/s|µV²/Hz|dB re 1 µV²/Hz|optimal lengths)\)$"
 COUNTS = ("motor unit", "discharges of\nmotor units")  # without a unit
 
 
 @pytest.fixture(
-    scope="module", params=[*OF_RECORDINGS, *(f"{name} bracelet" for name in OF_RECORDINGS), "sweep"]
+    scope="module", params=[*OF_RECORDINGS, *(f"{name} bracelet" for name in OF_RECORDINGS), *OTHERS]
 )
 def figure(request, recording, bracelet, untrained):
-    name, _, few = request.param.partition(" ")
-    if name == "sweep":
-        return sweep_figure(untrained, "depth", points=4)
+    name = request.param
+    if name in OTHERS:
+        if name == "lead field" and not draws_off_screen():
+            pytest.skip("there is no pyvista or no OpenGL")
+        return OTHERS[name](untrained)
+    name, _, few = name.partition(" ")
     return OF_RECORDINGS[name](bracelet if few else recording)
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from numerical.style import page
 from surrogate.generators import ArrayGeometry
 from surrogate.plots import ArrayMuap, muap_figure
 from surrogate.plots.choice import unit_of, units_of
 from surrogate.plots.muap import TALL, draw_waveforms
-from surrogate.plots.style import page
 
 GEOMETRY = ArrayGeometry(row_position=(-0.01, 0.0, 0.01), columns=5, samples=40, sampling_rate=2000.0)
 

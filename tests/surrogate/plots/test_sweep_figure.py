@@ -31,3 +31,8 @@ def test_amplitudes_and_units_are_drawn(untrained):
 def test_an_unknown_condition_is_refused(untrained):
     with pytest.raises(ValueError, match="condition 'colour': the generator has number_of_fibres, depth"):
         sweep_figure(untrained, "colour")
+
+
+def test_a_condition_cannot_be_swept_and_given(untrained):
+    with pytest.raises(ValueError, match=r"depth of 0\.01: the sweep changes it"):
+        sweep_figure(untrained, "depth", {"depth": 0.01})

@@ -1,0 +1,126 @@
+"""The explorer's one look: figures and widgets in the colours and sizes of printed pictures."""
+
+from collections.abc import Sequence
+
+import panel
+from bokeh import plotting
+from bokeh.core.properties import value
+from bokeh.models import ColorBar, ColumnDataSource, Div, FixedTicker, LinearColorMapper, Range1d
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+
+from numerical.style import COLOURS, DIVERGING, SEQUENTIAL
+
+GENERATED, SIMULATED, CURSOR = COLOURS[0], COLOURS[1], COLOURS[1]
+GREY, INK, WRONG = "#8a8a8a", "#222222", "#a4262c"
+PALETTES = {name: [to_hex(c) for c in colormaps[name](range(256))] for name in (SEQUENTIAL, DIVERGING)}
+FONT = "Helvetica, Arial, sans-serif"
+SMALL, LARGE = "11px", "12px"
+SIDE = 330  # pixels of the column of controls
+
+PAGE = f"""
+body {{ font-family: {FONT}; color: {INK}; background: #ffffff; margin: 0; }}
+"""
+WIDGET = f"""
+:host {{ --font-family: {FONT}; --font-size: 12px; font-family: {FONT}; font-size: 12px; }}
+.bk-input {{ font-size: 12px; padding: 2px 6px; min-height: 22px; }}
+.bk-btn {{ font-size: 12px; padding: 4px 10px; }}
+"""
+CARD = """
+:host(.card) { border: none; box-shadow: none; background: transparent; }
+.card-header { background: transparent; padding: 2px 6px; }
+.card-title { font-weight: 600; font-size: 13px; }
+"""
+
+
+def plot(height: int, x: Range1d, y: Range1d, **options: object) -> plotting.figure:
+    """Return an empty figure that takes the width there is, without a tool bar."""
+    given: dict = {"tools": "", "toolbar_location": None, "sizing_mode": "stretch_width"} | options
+    made = plotting.figure(height=height, min_width=200, x_range=x, y_range=y, **given)
+    made.min_border_top = 6
+    made.outline_line_color = None
+    made.grid.visible = False
+    made.min_border_right = 12
+    for axis in made.axis:
+        axis.axis_label_text_font_style = "normal"
+        axis.axis_label_text_font_size, axis.major_label_text_font_size = LARGE, SMALL
+        axis.axis_label_text_font = axis.major_label_text_font = FONT
+        axis.axis_label_text_color = axis.major_label_text_color = INK
+        axis.axis_line_color = axis.major_tick_line_color = GREY
+        axis.minor_tick_line_color = None
+        axis.axis_label_standoff = 4
+    return made
+
+
+def heading(content: str = "") -> Div:
+    """Return the text above a figure. Whenever a figure's own title changed it would be laid out again."""
+    font = {"font-family": FONT, "font-size": LARGE, "font-weight": "bold", "color": INK}
+    return Div(text=content, styles=font, margin=(2, 5, 0, 10), height=16)
+
+
+def under(title: Div, figure: plotting.figure, **options: object) -> panel.Column:
+    """Return a figure under its heading."""
+    wide = {"sizing_mode": figure.sizing_mode} if figure.sizing_mode != "fixed" else {}
+    return panel.Column(
+        panel.pane.Bokeh(title, margin=0), panel.pane.Bokeh(figure, **wide), **wide, **options
+    )
+
+
+def ticks(axis: object, at: Sequence[float], texts: Sequence[str]) -> None:
+    """Put texts at places of an axis."""
+    axis.ticker = FixedTicker(ticks=list(at))  # type: ignore[attr-defined]
+    axis.major_label_overrides = dict(zip(at, texts, strict=True))  # type: ignore[attr-defined]
+
+
+def colour_scale(
+    figure: plotting.figure, palette: str, low: float, high: float, text: str
+) -> LinearColorMapper:
+    """Return colours from low to high, with their bar, its unit in `text`, to the right of a figure."""
+    mapper = LinearColorMapper(PALETTES[palette], low=low, high=high, nan_color="#ffffff")
+    bar = ColorBar(color_mapper=mapper, width=10, padding=4, title=text, title_standoff=6)
+    bar.title_text_font_size = bar.major_label_text_font_size = SMALL
+    bar.title_text_font = bar.major_label_text_font = FONT
+    bar.title_text_font_style = "normal"
+    figure.add_layout(bar, "right")
+    return mapper
+
+
+def grid_axes(
+    figure: plotting.figure, sides: tuple[Sequence[float], Sequence[str]], z: Sequence[float]
+) -> None:
+    """Label a figure of the unrolled array: sides of the limb below, z [m] of the rows at the left."""
+    ticks(figure.xaxis[0], *sides)
+    every = [row for row in range(len(z)) if row in (0, len(z) - 1) or len(z) <= 4]
+    ends = {0: "proximal ", len(z) - 1: "distal "} if len(z) > 1 else {}
+    texts = [f"{ends.get(row, '')}{1e3 * z[row]:.0f} mm".replace("-", "\N{MINUS SIGN}") for row in every]
+    ticks(figure.yaxis[0], every, texts)
+    figure.axis.axis_line_color = None
+
+
+def across(columns: int, right: float = 0.0) -> Range1d:
+    """Return the extent of columns of electrodes, with so many more to the right."""
+    return Range1d(-0.6, columns - 0.4 + right)
+
+
+def down(rows: int, above: float = 0.5, below: float = 0.5) -> Range1d:
+    """Return the extent of rows of electrodes, the first at the top."""
+    return Range1d(rows - 1 + below, -above)
+
+
+def source(**columns: object) -> ColumnDataSource:
+    """Return columns of numbers as figures read them."""
+    return ColumnDataSource(data=columns)
+
+
+def texts(
+    figure: plotting.figure, columns: ColumnDataSource, size: str, colour: str = INK, align: str = "left"
+) -> None:
+    """Write the column `text` of a source at its x and y."""
+    font = {"text_font": value(FONT), "text_font_size": size, "text_color": colour}
+    figure.text("x", "y", "text", source=columns, text_align=align, text_baseline="middle", **font)
+
+
+def text(content: str, **options: object) -> panel.pane.HTML:
+    """Return a line of HTML."""
+    given: dict = {"margin": (0, 8), "stylesheets": [WIDGET]} | options
+    return panel.pane.HTML(content, **given)
