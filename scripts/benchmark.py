@@ -7,6 +7,7 @@
     python scripts/benchmark.py stream      a corpus on disk to shuffled batches, beside what training takes
     python scripts/benchmark.py generator   conditions to MUAPs with a trained generator
     python scripts/benchmark.py movement    a trajectory to EMG, in all and in chunks as it goes
+    python scripts/benchmark.py explorer    a slider that moves to the picture that has changed, in Chromium
 
 Every result is {metric, value, unit, size}. The published case that the first three reproduce is that of
 Maksymenko et al. 2022: 2.1 million vertices, 32 electrodes, one muscle of 50 000 fibres in 200 motor units,
@@ -15,7 +16,7 @@ Maksymenko et al. 2022: 2.1 million vertices, 32 electrodes, one muscle of 50 00
 
 import sys
 
-from benchmarks import learning, movement, simulator
+from benchmarks import explorer, learning, movement, simulator
 from tyro.extras import SubcommandApp
 
 app = SubcommandApp()
@@ -26,6 +27,7 @@ app.command(learning.corpus)
 app.command(learning.stream)
 app.command(learning.generator)
 app.command(movement.movement)
+app.command(explorer.explorer)
 
 if __name__ == "__main__":
     try:

@@ -1,11 +1,13 @@
 """Explore a generator or a recording in the browser: `python scripts/view.py [RECORDING | CHECKPOINT]`."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
+from surrogate.extras import needed
 from surrogate.recording import STORE, open_recording
 
 
@@ -27,29 +29,36 @@ class Options:
 
 
 def main(options: Options) -> None:
-    try:
-        from surrogate.explorer.pages import page_of_generator, page_of_recording
-        from surrogate.explorer.server import server
-    except ModuleNotFoundError as error:
-        if error.name not in ("panel", "bokeh"):
-            raise
-        raise ValueError("the explorer needs the extra explore: pip install 'myomime[explore]'") from None
-    path = Path(options.shown)
-    folder = path.parent if path.name == STORE else path
-    if path.name == STORE or path.is_dir():
-        page = page_of_recording(open_recording(folder), folder.resolve().name)
-    else:
-        import surrogate
+    title, page = page_of(options.shown)
+    from surrogate.explorer.server import server
 
-        page = page_of_generator(surrogate.load(options.shown), path.stem)
-    serving = server(page, f"myomime: {path.stem}", options.port)
+    serving = server(page, f"myomime: {title}", options.port)
     print(f"http://localhost:{serving.port} (Ctrl-C ends it)", flush=True)
     if options.browser:
         serving.show("/")
     try:
         serving.io_loop.start()
     except KeyboardInterrupt:
-        serving.stop()
+        print()
+
+
+def page_of(shown: str) -> tuple[str, Callable]:
+    """Return the name of a recording or a generator, and what makes its page."""
+    path = Path(shown)
+    if path.name == STORE or path.is_dir():
+        folder = path.parent if path.name == STORE else path
+        name, opened = folder.resolve().name, open_recording(folder)
+        return name, pages().page_of_recording(opened, name)
+    import surrogate
+
+    return path.stem, pages().page_of_generator(surrogate.load(shown), path.stem)
+
+
+def pages():
+    """Return the module that makes pages. Raises ValueError where panel is missing."""
+    with needed("explore", "the explorer"):
+        from surrogate.explorer import pages
+    return pages
 
 
 if __name__ == "__main__":

@@ -41,8 +41,10 @@ def explorer(checkpoint: str = "forearm", moves: int = 40, json: Json = False) -
         checkpoint: Name in checkpoints/ or path of a generator.
         moves: Of each of two sliders, that of the depth and that of the fat, which changes the limb too.
     """
-    from playwright.sync_api import sync_playwright
-
+    try:
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError:
+        raise ValueError("the benchmark of the explorer needs playwright: pip install playwright") from None
     with opened(checkpoint) as address, sync_playwright() as playwright, browser(playwright) as chromium:
         page = chromium.new_page(viewport={"width": 1440, "height": 940})
         visit(page, address)

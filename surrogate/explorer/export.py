@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import panel
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Polygon
 from numpy.typing import NDArray
 
@@ -19,6 +19,8 @@ from numerical.plots import draw_cross_section
 from numerical.result_plots import round_down
 from numerical.style import DIVERGING, LARGE, SEQUENTIAL, SMALL, colour_bar, label, page, write
 from surrogate.explorer import look
+from surrogate.explorer.recorded import AROUND
+from surrogate.explorer.section_figure import seen
 from surrogate.plots.array import sides
 from surrogate.plots.discharges import draw_discharges
 from surrogate.plots.maps import draw_map
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from surrogate.explorer.generator_page import GeneratorPage
     from surrogate.explorer.recording_page import RecordingPage
 
+WAVEFORMS = 3.9  # inches of a MUAP on the array
 Numbers = Mapping[str, tuple[NDArray, str]]  # arrays and their units by name
 
 
@@ -73,30 +76,31 @@ def generated_figure(shown: "GeneratorPage") -> Figure:
     """Return the page of a generator as a picture: waveforms, the map, the unit in the limb."""
     geometry = shown.generator.geometry
     muaps = {"generated": shown.muap} | ({} if shown.simulated is None else {"simulated": shown.simulated})
-    figure = page(3.9 * len(muaps) + 3.4)
-    heights = [*(3.9 for _ in muaps), 3.4]
-    *above, below = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0].tolist()
+    heights = [*(WAVEFORMS for _ in muaps), 2.1, 6.6]
+    *above, middle, below = _parts(heights)
     for part, (name, muap) in zip(above, muaps.items(), strict=True):
         axes = part.add_subplot()
         draw_waveforms(axes, ArrayMuap.of_array(muap, geometry))
         size = 1e6 * float(np.ptp(muap, axis=2).max())
         axes.set_title(f"{name}; largest {size:.3g} µV peak to peak", fontsize=LARGE, loc="left")
-    left, right = below.subplots(1, 2, width_ratios=(1.4, 1))
-    values = np.asarray(shown.map.values.data["image"][0])
-    text = shown.map.heading.text
-    mapper, signed = shown.map.mapper, shown.map.mapper.low < 0
-    image = draw_map(
-        left, shown.waveforms.grid, values, mapper.low, mapper.high, DIVERGING if signed else SEQUENTIAL
-    )
-    left.set_title(text, fontsize=LARGE, loc="left")
-    colour_bar(image, left, "µV")
-    section = shown.section
-    draw_cross_section(right, section.limb, section.centre, list(sides(geometry.limb).values()), 0.4e-3)
-    outline = section.unit_outline(shown.values)
-    unit = 1e3 * np.stack([-outline[:, 1], outline[:, 0]], -1)
-    right.add_patch(Polygon(unit, facecolor=look.SIMULATED, edgecolor="k", linewidth=0.6, zorder=5))
-    right.set_title("")
-    return figure
+    axes, mapper = middle.add_subplot(), shown.map.mapper
+    values, colours = shown.map.values.data["image"][0], DIVERGING if mapper.low < 0 else SEQUENTIAL
+    image = draw_map(axes, shown.waveforms.grid, values, mapper.low, mapper.high, colours)
+    axes.set_title(shown.map.heading.text, fontsize=LARGE, loc="left")
+    colour_bar(image, axes, "µV")
+    section, axes = shown.section, below.add_subplot()
+    draw_cross_section(axes, section.limb, section.centre, list(sides(geometry.limb).values()), 0.3e-3)
+    outline = seen(section.unit_outline(shown.values))
+    axes.add_patch(Polygon(outline, facecolor=look.SIMULATED, edgecolor="k", linewidth=0.6, zorder=5))
+    axes.set_title("")  # in the middle, of `draw_cross_section`
+    axes.set_title(shown.place.heading.text, fontsize=LARGE, loc="left")
+    return below.figure
+
+
+def _parts(heights: list[float]) -> list[SubFigure]:
+    """Return the parts of an empty page, of heights in inches, from above to below."""
+    figure = page(sum(heights))
+    return figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0].tolist()
 
 
 def generated_data(shown: "GeneratorPage") -> Numbers:
@@ -120,11 +124,10 @@ def recorded_figure(shown: "RecordingPage") -> Figure:
     """Return the page of a recording as a picture: all over time, the skin, traces, a MUAP."""
     data, time = shown.played.dataset, float(shown.played.times[shown.frame])
     muaps = [] if shown.muap is None else [shown.muap]
-    heights = [7.0, 2.0, 0.8 + 0.4 * max(len(shown.channels), 1), *(3.9 for _ in muaps)]
-    figure = page(sum(heights))
-    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)
-    over_time, skin, traces, *below = parts[:, 0].tolist()
-    panels = over_time.subplots(3, 1, sharex=True, height_ratios=(1, 1.4, 1.4)).tolist()
+    by_muscle = max(1.2, 0.6 + 0.13 * data.sizes["muscle"])  # as in `plots.overview`
+    rows = 0.8 + 0.4 * max(len(shown.channels), 1)
+    over_time, skin, traces, *below = _parts([1.9 + 2 * by_muscle, 2.0, rows, *(WAVEFORMS for _ in muaps)])
+    panels = over_time.subplots(3, 1, sharex=True, height_ratios=(1.9, by_muscle, by_muscle)).tolist()
     for axes, draw in zip(panels, (draw_joint_angles, draw_activations, draw_discharges), strict=True):
         draw(axes, data)
         axes.axvline(time, color=look.CURSOR, linewidth=1)
@@ -139,7 +142,7 @@ def recorded_figure(shown: "RecordingPage") -> Figure:
         axes = part.add_subplot()
         draw_waveforms(axes, muap)
         axes.set_title(muap.title, fontsize=LARGE, loc="left")
-    return figure
+    return skin.figure
 
 
 def _draw_traces(axes: Axes, shown: "RecordingPage") -> None:
@@ -153,6 +156,7 @@ def _draw_traces(axes: Axes, shown: "RecordingPage") -> None:
     axes.set_yticks([-step * index for index in range(len(names))], names)
     size = round_down(step / 2)
     label(axes, "time from the cursor (ms)", "EMG", f"bar: {size:g} µV")
+    axes.set_xlim(-1e3 * AROUND, 1e3 * AROUND)
     beside = axes.get_yaxis_transform()
     axes.plot([1.01] * 2, [-size / 2, size / 2], "k", lw=2, transform=beside, clip_on=False)
 

@@ -76,7 +76,9 @@ class GeneratorPage:
             label="time (ms)", options=options, value=times[len(times) // 10], width=230, **style
         )
         self.button = panel.widgets.Button(label="Compare with the simulator", color="primary", **style)
-        self.busy = panel.indicators.Progress(active=True, value=-1, width=120, visible=False, margin=(16, 5))
+        self.busy = panel.indicators.Progress(
+            active=True, value=-1, bar_color="primary", width=120, visible=False, margin=(12, 5)
+        )
         self.notice = look.text("", name="notice", margin=(11, 8))
 
     def _figures(self) -> None:
@@ -90,7 +92,7 @@ class GeneratorPage:
             (item.maximum for item in self.generator.conditions.items if item.name == "limb_radius"),
             default=values.get("limb_radius", 0.05),
         )
-        self.place = SectionFigure(geometry.limb, self.section, largest, geometry.columns)
+        self.place = SectionFigure(geometry.limb, self.sections.colours, largest, geometry.columns)
 
     def _watch(self) -> None:
         redraw = Redrawing(self.show)
@@ -217,11 +219,10 @@ class GeneratorPage:
             styles={"background": "#f5f6f8", "border-right": "1px solid #dcdfe4", "min-height": "100vh"},
         )
         wide = {"sizing_mode": "stretch_width"}
-        top = panel.Row(self.button, self.busy, self.notice, panel.Spacer(**wide), self.keep, *saving, **wide)
-        mapped = panel.Column(
-            panel.Row(self.what, self.time), look.under(self.map.heading, self.map.figure), **wide
+        top = panel.Row(
+            self.button, self.busy, self.notice, panel.Spacer(**wide), self.keep, *saving, height=44, **wide
         )
-        place = look.under(self.place.heading, self.place.figure, margin=(30, 5, 0, 5))
-        waveforms = look.under(self.waveforms.heading, self.waveforms.figure)
-        main = panel.Column(top, waveforms, panel.Row(mapped, place, **wide), **wide)
+        mapped = panel.Column(panel.Row(self.what, self.time), look.wide(self.map.figure), **wide)
+        place = panel.pane.Bokeh(self.place.figure)
+        main = panel.Column(top, look.wide(self.waveforms.figure), panel.Row(mapped, place, **wide), **wide)
         return panel.Row(side, main, **wide)

@@ -5,18 +5,19 @@ from collections.abc import Sequence
 import panel
 from bokeh import plotting
 from bokeh.core.properties import value
-from bokeh.models import ColorBar, ColumnDataSource, Div, FixedTicker, LinearColorMapper, Range1d
+from bokeh.models import ColorBar, ColumnDataSource, FixedTicker, LinearColorMapper, Range1d
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from numerical.style import COLOURS, DIVERGING, SEQUENTIAL
 
 GENERATED, SIMULATED, CURSOR = COLOURS[0], COLOURS[1], COLOURS[1]
+UNDER = "#f6c299"  # SIMULATED as pale as what lies under a line may be
 GREY, INK, WRONG = "#8a8a8a", "#222222", "#a4262c"
 PALETTES = {name: [to_hex(c) for c in colormaps[name](range(256))] for name in (SEQUENTIAL, DIVERGING)}
 FONT = "Helvetica, Arial, sans-serif"
 SMALL, LARGE = "11px", "12px"
-SIDE = 330  # pixels of the column of controls
+SIDE, HEADING = 330, 22  # pixels of the column of controls, and of a heading
 
 PAGE = f"""
 body {{ font-family: {FONT}; color: {INK}; background: #ffffff; margin: 0; }}
@@ -52,18 +53,40 @@ def plot(height: int, x: Range1d, y: Range1d, **options: object) -> plotting.fig
     return made
 
 
-def heading(content: str = "") -> Div:
-    """Return the text above a figure. Whenever a figure's own title changed it would be laid out again."""
-    font = {"font-family": FONT, "font-size": LARGE, "font-weight": "bold", "color": INK}
-    return Div(text=content, styles=font, margin=(2, 5, 0, 10), height=16)
+class Heading:
+    """Text in a figure's upper left corner. Where a title or a text beside it changed, the page would be laid
+    out again, which takes longer than all the rest.
+    """
+
+    def __init__(self, figure: plotting.figure, content: str = ""):
+        self.figure = figure
+        self.columns = source(x=[figure.x_range.start], y=[figure.y_range.end], text=[content])
+        font = {"text_font": value(FONT), "text_font_size": LARGE, "text_font_style": "bold"}
+        style = {**font, "text_color": INK, "text_baseline": "top", "x_offset": 4}
+        figure.text("x", "y", "text", source=self.columns, **style)
+
+    @property
+    def text(self) -> str:
+        """What is written."""
+        return self.columns.data["text"][0]
+
+    @text.setter
+    def text(self, content: str) -> None:
+        corner = {"x": [self.figure.x_range.start], "y": [self.figure.y_range.end]}
+        self.columns.data = corner | {"text": [content]}
 
 
-def under(title: Div, figure: plotting.figure, **options: object) -> panel.Column:
-    """Return a figure under its heading."""
-    wide = {"sizing_mode": figure.sizing_mode} if figure.sizing_mode != "fixed" else {}
-    return panel.Column(
-        panel.pane.Bokeh(title, margin=0), panel.pane.Bokeh(figure, **wide), **wide, **options
-    )
+def headroom(extent: float, height: int) -> float:
+    """Return how much of a figure's y a heading takes, above an extent of y.
+
+    height: of the figure, in pixels, with some 50 for the axis below.
+    """
+    return extent * HEADING / (height - 50 - HEADING)
+
+
+def wide(figure: plotting.figure) -> panel.pane.Bokeh:
+    """Return a figure as wide as there is room."""
+    return panel.pane.Bokeh(figure, sizing_mode="stretch_width")
 
 
 def ticks(axis: object, at: Sequence[float], texts: Sequence[str]) -> None:

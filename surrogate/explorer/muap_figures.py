@@ -33,12 +33,13 @@ class Waveforms:
         self.grid, self.time = grid, time - time[0]
         self.bar, self.samples = 0.0, 0
         rows, columns = len(grid.z), len(grid.angle)
-        across, down = look.across(columns, MARGIN * columns), look.down(rows, 1.1, 1.0)
+        across = look.across(columns, MARGIN * columns)
+        down = look.down(rows, 1.1 + look.headroom(rows + 1.1, height), 1.0)
         self.figure = look.plot(height, across, down, name="waveforms")
-        self.heading = look.heading()
+        self.heading = look.Heading(self.figure)
         look.grid_axes(self.figure, grid.side_ticks(), grid.z.tolist())
         self.lines = {}
-        for name, colour, width in (("simulated", look.SIMULATED, 2.6), ("generated", look.GENERATED, 1.1)):
+        for name, colour, width in (("simulated", look.UNDER, 4.5), ("generated", look.GENERATED, 1.2)):
             self.lines[name] = look.source(x=[], y=[])
             self.lines[name].name = name
             self.figure.line("x", "y", source=self.lines[name], color=colour, line_width=width)
@@ -84,8 +85,8 @@ class Waveforms:
         x, y, width = columns - 0.2, rows - 2.0, FULL * milliseconds / duration
         self.bars.data = {"x0": [x, x], "y0": [y, y], "x1": [x, x + width], "y1": [y - TALL, y]}
         self.texts.data = {
-            "x": [x + 0.006 * columns, x],
-            "y": [y - TALL / 2, y + 0.055 * rows],
+            "x": [x + 0.01 * columns, x],
+            "y": [y - TALL, y + 0.055 * rows],
             "text": [f"{1e6 * self.bar:g} µV", f"{milliseconds:g} ms"],
         }
 
@@ -99,8 +100,9 @@ class MuapMap:
     def __init__(self, grid: ElectrodeGrid, height: int = 360):
         self.grid = grid
         rows, columns = len(grid.z), len(grid.angle)
-        self.figure = look.plot(height, look.across(columns), look.down(rows), name="map")
-        self.heading = look.heading()
+        down = look.down(rows, 0.5 + look.headroom(rows, height))
+        self.figure = look.plot(height, look.across(columns), down, name="muap_map")
+        self.heading = look.Heading(self.figure)
         look.grid_axes(self.figure, grid.side_ticks(), grid.z.tolist())
         self.values = look.source(image=[np.zeros((rows, columns), np.float32)])
         self.values.name = "map"

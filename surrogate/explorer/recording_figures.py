@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import panel
 from bokeh import plotting
 from bokeh.models import Legend, LegendItem, Range1d, Span
 from jaxtyping import Float
@@ -27,7 +26,6 @@ class OverTime:
         first, last = float(played.times[0]), float(played.times[-1])
         self.range = Range1d(first, last)
         self.cursors: list[Span] = []
-        self.views: list[panel.Column] = []
         self.joints = self._joints(played)
         self.activation = self._activation(played, first, last)
         self.raster = self._raster(played, first, last)
@@ -38,9 +36,10 @@ class OverTime:
         return [self.joints, self.activation, self.raster]
 
     def _empty(self, title: str, height: int, rows: Range1d, **options: object) -> plotting.figure:
+        rows.end += look.headroom(rows.end - rows.start, height)
         made = look.plot(height, self.range, rows, **options)
         made.update(min_border_left=LEFT, min_border_right=RIGHT)
-        self.views.append(look.under(look.heading(title), made))
+        look.Heading(made, title)
         cursor = Span(
             location=self.range.start, dimension="height", line_color=look.CURSOR, line_width=1.5,
             level="overlay",
@@ -96,8 +95,9 @@ class SkinMap:
     def __init__(self, played: Played, height: int = 240):
         self.played = played
         rows, columns = len(played.grid.z), len(played.grid.angle)
-        self.figure = look.plot(height, look.across(columns), look.down(rows), name="skin")
-        self.heading = look.heading()
+        down = look.down(rows, 0.5 + look.headroom(rows, height))
+        self.figure = look.plot(height, look.across(columns), down, name="skin")
+        self.heading = look.Heading(self.figure)
         look.grid_axes(self.figure, played.grid.side_ticks(), played.grid.z.tolist())
         self.highest = 1e6 * float(played.rms.max()) or 1.0
         mapper = look.colour_scale(self.figure, SEQUENTIAL, 0, self.highest, "µV")
@@ -116,7 +116,8 @@ class SkinMap:
         """Draw the RMS [µV] around a frame."""
         values = 1e6 * self.played.map_at(frame)
         self.values.data = {"image": [values.astype(np.float32)]}
-        self.heading.text = f"RMS of 100 ms, largest {np.nanmax(values):.3g} µV"
+        moment = f"{self.played.times[frame]:.2f} of {self.played.times[-1]:.2f} s"
+        self.heading.text = f"RMS of 100 ms at {moment}, largest {np.nanmax(values):.3g} µV"
 
     def mark(self, channels: Sequence[int]) -> None:
         """Mark channels."""
@@ -139,7 +140,7 @@ class Traces:
         across = Range1d(-1e3 * AROUND, 1e3 * AROUND)
         self.figure = look.plot(height, across, Range1d(-1, 1), name="traces")
         self.figure.min_border_left = LEFT
-        self.heading = look.heading("EMG around the cursor, ▼ discharges of the motor unit below")
+        self.heading = look.Heading(self.figure)
         self.figure.xaxis.axis_label = "time from the cursor (ms)"
         self.lines = look.source(xs=[], ys=[], colour=[])
         self.lines.name = "traces"
@@ -160,9 +161,11 @@ class Traces:
         names = [self.played.channels[channel] for channel in channels]
         at = [-index * self.step for index in range(len(names))]
         look.ticks(self.figure.yaxis[0], at, names)
-        self.figure.y_range.update(start=-(len(at) - 0.3) * self.step, end=0.85 * self.step)
+        low, high = -(len(at) - 0.4) * self.step, 0.85 * self.step
+        above = look.headroom(high - low, self.figure.height)
+        self.figure.y_range.update(start=low - 0.1 * self.step, end=high + above)
+        self.heading.text = "EMG around the cursor, ▼ discharges of the motor unit below"
         size, x = round_down(self.step / 2), 0.8 * 1e3 * AROUND
-        low = -(len(at) - 0.4) * self.step
         self.bar.data = {"x": [x, x], "y": [low, low + size]}
         self.bar_text.data = {"x": [x + 0.02e3 * AROUND], "y": [low + size / 2], "text": [f"{size:g} µV"]}
 

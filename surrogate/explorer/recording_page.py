@@ -79,7 +79,7 @@ class RecordingPage:
             options=names,
             value=[names[channel] for channel in self.channels],
             max_items=MOST,
-            sizing_mode="stretch_width",
+            width=380,
             stylesheets=[look.WIDGET],
         )
         self.heard = panel.widgets.Select(
@@ -89,8 +89,9 @@ class RecordingPage:
             width=84,
             stylesheets=[look.WIDGET],
         )
-        self.audio = panel.pane.Audio(None, width=196, height=34, margin=(20, 0, 0, 5), throttle=100)
-        self.clock = look.text("", margin=(24, 8), width=120)
+        self.audio = panel.pane.Audio(
+            None, sizing_mode="stretch_width", height=34, margin=(20, 12, 0, 5), throttle=100
+        )
 
     def _muap(self) -> None:
         """Make the figure of the unit's MUAP, or the line that says why there is none."""
@@ -104,7 +105,7 @@ class RecordingPage:
             self.muap_view = look.text(str(error))
             return
         self.waveforms = Waveforms(self.muap.grid, self.muap.time, height=240)
-        self.muap_view = look.under(self.waveforms.heading, self.waveforms.figure)
+        self.muap_view = look.wide(self.waveforms.figure)
 
     def _table(self) -> None:
         columns = self.played.unit_table()
@@ -189,7 +190,6 @@ class RecordingPage:
     def show(self) -> None:
         """Draw the moment of the cursor."""
         time = float(self.played.times[self.frame])
-        self.clock.object = f"<b>{time:.2f} s</b> of {self.played.times[-1]:.2f} s"
         self.over_time.move(time)
         self.skin.show(self.frame)
         self.traces.show(self.frame, self.channels, self.unit)
@@ -205,14 +205,14 @@ class RecordingPage:
         )
         wide = {"sizing_mode": "stretch_width"}
         left = panel.Column(
-            panel.Row(self.player, self.clock),
-            *self.over_time.views,
+            self.player,
+            *map(look.wide, self.over_time.figures),
             **wide,
         )
         right = panel.Column(
-            look.under(self.skin.heading, self.skin.figure),
+            look.wide(self.skin.figure),
             panel.Row(self.chosen, self.heard, self.audio, **wide),
-            look.under(self.traces.heading, self.traces.figure),
+            look.wide(self.traces.figure),
             **wide,
         )
         below = panel.Row(panel.pane.Bokeh(self.table, margin=(10, 10)), self.muap_view, **wide)

@@ -17,6 +17,7 @@ from numerical.anatomy.segment import LimbSettings
 from numerical.anatomy.segments import SEGMENTS, SIZES
 from numerical.conditions import NEUTRAL
 from numerical.fibres import MuscleRegions, muscle_regions
+from numerical.plots import muscle_colours
 from numerical.settings_file import validated
 
 Array = NDArray[np.float64]
@@ -24,7 +25,7 @@ Outline = Float[Array, "vertex xy"]
 
 BONE_SCALES = (0.8, 1.0, 1.2)  # at which the muscles' shares are computed; between, 0.3 % of the area errs
 TURN = np.linspace(0, 2 * np.pi, 121)[:-1]
-FINE = 0.06  # parts of the disc's radius between vertices: straight borders bend with the limb
+FINE = 0.2  # parts of the disc's radius between vertices: straight borders bend with the limb
 REACH = 2.0  # spreads from a unit's centre to its border, exact where fibres fill an ellipse evenly
 
 
@@ -94,11 +95,15 @@ class Section:
 
 
 class Sections:
-    """The cross-sections of a limb; the last one is kept, for most conditions do not change it."""
+    """The cross-sections of a limb; the last one is kept, for most conditions do not change it.
+
+    colours: of the muscles, by name.
+    """
 
     def __init__(self, limb: str):
         self.segment, self._sizes = SEGMENTS[limb], SIZES[limb]
         usual = [muscle_regions(self.segment.limb(self._sizes(bone_scale=scale))) for scale in BONE_SCALES]
+        self.colours = muscle_colours(usual[0].limb)
         self._weights = np.array([regions.weights for regions in usual])
         self._cells: tuple[float, dict[str, Outline]] | None = None  # of the last size of the bones
         self._cut = lru_cache(maxsize=1)(self._section)
@@ -123,7 +128,7 @@ class Sections:
         around = np.stack([np.cos(TURN), np.sin(TURN)], -1)
         layers = {name: r[:, None] * around for name, r in zip(limb.tissues, radii, strict=True)}
         if self._cells is None or self._cells[0] != size.bone_scale:
-            self._cells = size.bone_scale, {n: _finely(c) for n, c in power_cells(regions).items()}
+            self._cells = size.bone_scale, {n: finely(c) for n, c in power_cells(regions).items()}
         bones = {bone.name: np.array([bone.x, bone.y]) + bone.radius * around for bone in limb.bones}
         placed = _placed(limb, self._cells[1] | bones, centre)
         muscles = {name: placed[name] for name in self._cells[1]}
@@ -166,11 +171,11 @@ def _cut_off(outline: Outline, normal: Float[Array, " xy"], limit: float) -> Out
     return np.stack([outline, crossing], 1)[np.stack([kept, crosses], 1)]
 
 
-def _finely(outline: Outline) -> Outline:
-    """Return an outline with more vertices on long edges."""
+def finely(outline: Outline, apart: float = FINE) -> Outline:
+    """Return an outline with vertices at most so far apart."""
     closed = np.concatenate([outline, outline[:1]])
     way = np.concatenate([[0], np.hypot(*np.diff(closed, axis=0).T).cumsum()])
-    at = np.union1d(way, np.arange(0, way[-1], FINE))[:-1]
+    at = np.union1d(way, np.arange(0, way[-1], apart))[:-1]
     return np.stack([np.interp(at, way, axis) for axis in closed.T], -1)
 
 

@@ -7,9 +7,9 @@ from bokeh.models import HoverTool, Label, Range1d
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from numerical.plots import LAYERS, muscle_colours
+from numerical.plots import LAYERS
 from surrogate.explorer import look
-from surrogate.explorer.section import Section
+from surrogate.explorer.section import Section, finely
 from surrogate.plots.array import sides
 
 Array = NDArray[np.float64]
@@ -21,10 +21,14 @@ AROUND = 1.18  # of the limb's radius, where the sides' names stand
 class SectionFigure:
     """The middle plane of the array seen from distal, angle 0 up, in millimetres."""
 
-    def __init__(self, limb: str, section: Section, largest: float, columns: int, height: int = 380):
-        """Draw a section. largest: radius [m] of the limbs to come. columns: electrodes around them."""
-        self.limb, self.columns = limb, columns
-        self.colours = muscle_colours(section.limb)
+    def __init__(
+        self, limb: str, colours: Mapping[str, str], largest: float, columns: int, height: int = 400
+    ):
+        """Return the figure of a limb.
+
+        colours: of the muscles. largest: radius [m] of the limbs to come. columns: electrodes around them.
+        """
+        self.limb, self.columns, self.colours = limb, columns, colours
         far = 1e3 * largest * 1.26
         self.figure = look.plot(
             height,
@@ -35,9 +39,9 @@ class SectionFigure:
             width=height,
         )
         self.figure.update(min_border_left=6, min_border_right=6, min_border_bottom=6)
-        self.heading = look.heading()
+        self.heading = look.Heading(self.figure)
         self.figure.axis.visible = False
-        self.layers = {name: look.source(x=[], y=[]) for name in section.layers}
+        self.layers = {name: look.source(x=[], y=[]) for name in ("skin", "fat", "muscle")}
         for name, source in self.layers.items():
             self.figure.patch("x", "y", source=source, color=LAYERS[name], line_color=look.GREY)
         self.muscles = look.source(xs=[], ys=[], name=[], colour=[])
@@ -137,7 +141,7 @@ def named(section: Section) -> dict[str, tuple[float, float]]:
     letter = LETTER * np.hypot(*section.layers["skin"].T).mean()
     names = {name: outline.mean(0) for name, outline in section.bones.items()}
     for name, outline in section.muscles.items():
-        place, room = roomiest(outline, bones)
+        place, room = roomiest(finely(outline, 1e-3), bones)
         if room > letter * max(len(name), 3) / 2:
             names[name] = place
     places = np.array([[*place, section.centre] for place in names.values()])
