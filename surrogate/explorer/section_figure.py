@@ -14,7 +14,7 @@ from surrogate.plots.array import sides
 
 Array = NDArray[np.float64]
 
-LETTER = 0.05  # of the limb's radius: half the width of a name's letter, twice
+LETTER = 0.0525  # of the limb's radius: half the width of a name's letter, twice
 AROUND = 1.18  # of the limb's radius, where the sides' names stand
 
 
