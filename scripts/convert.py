@@ -9,7 +9,7 @@ import tyro
 import xarray as xr
 
 from surrogate.formats import FORMATS, named, write
-from surrogate.recording import STORE, open_recording
+from surrogate.recording import STORE, folder_of, open_recording
 
 CHOICES = "; ".join(f"{made.name}: {made.description}" for made in FORMATS.values())
 
@@ -37,7 +37,7 @@ class Options:
 
 def main(options: Options) -> None:
     made = named(options.to)
-    folder = options.recording.parent if options.recording.name == STORE else options.recording
+    folder = folder_of(options.recording)
     path = options.output or folder / f"{Path(STORE).stem}{made.suffix}"
     with open_recording(folder) as dataset:
         if options.to == "bids":

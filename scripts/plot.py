@@ -22,7 +22,7 @@ from surrogate.plots.lead_field import lead_field_figure
 from surrogate.plots.spectra import strongest_channel
 from surrogate.plots.sweep import conditions_at, sweep_figure
 from surrogate.plots.video import SUFFIXES, video
-from surrogate.recording import STORE, open_recording
+from surrogate.recording import STORE, folder_of, open_recording
 from surrogate.stage_progress import stage_progress
 
 Picture = Literal["overview", "muap", "raster", "spectra", "maps", "limb", "lead_field", "sweep", "video"]
@@ -107,9 +107,7 @@ def chosen_muscles(options: Options) -> list[str]:
 
 def recording_folder(options: Options) -> Path | None:
     """Return the folder of the recording that is to be drawn, None for a generator or a limb."""
-    path = Path(options.source)
-    if path.name == STORE:
-        path = path.parent
+    path = folder_of(options.source)
     if options.what == "sweep":
         return None
     if (path / STORE).exists() or path.is_dir() or options.what not in GENERATORS + LIMBS:

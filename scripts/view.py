@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 
 from surrogate.extras import needed
-from surrogate.recording import STORE, open_recording
+from surrogate.recording import folder_of, open_recording
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,8 @@ def main(options: Options) -> None:
 
 def page_of(shown: str) -> tuple[str, Callable]:
     """Return the name of a recording or a generator, and what makes its page."""
-    path = Path(shown)
-    if path.name == STORE or path.is_dir():
-        folder = path.parent if path.name == STORE else path
+    path, folder = Path(shown), folder_of(shown)
+    if folder != path or path.is_dir():
         name, opened = folder.resolve().name, open_recording(folder)
         return name, pages().page_of_recording(opened, name)
     import surrogate

@@ -127,6 +127,12 @@ def recording_dataset(
     return dataset
 
 
+def folder_of(path: str | Path) -> Path:
+    """Return the folder of a recording that is named by its folder or by the recording.zarr in it."""
+    path = Path(path)
+    return path.parent if path.name == STORE else path
+
+
 def open_recording(directory: str | Path) -> xr.Dataset:
     """Open the recording that `write_recording` left in a folder, values being read when needed.
 

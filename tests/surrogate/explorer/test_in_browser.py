@@ -144,7 +144,6 @@ def test_what_the_page_shows_is_the_generators(generator_page, forearm):
 def test_a_number_beyond_the_training_data_is_refused_on_the_page(generator_page):
     field = generator_page.page.locator("input.bk-input[type=text]").nth(1)
     before = field.input_value()
-    generator_page.page.evaluate(f"{MODEL.format('depth')}.value")
     field.fill("99")
     field.press("Enter")
     said = generator_page.page.get_by_text("the generator was trained on")
