@@ -1,9 +1,6 @@
 """A simulation turned into a labelled dataset with every truth behind the EMG, and into files in a folder."""
 
 import json
-import os
-import shutil
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,13 +11,11 @@ from numpy.typing import NDArray
 
 from numerical.anatomy.segments import SEGMENTS
 from numerical.recruitment import recruitment_thresholds
+from numerical.result_folder import Kind, check_folder, open_folder, rms_microvolts, write_folder
 from numerical.simulation import MuscleStages, Simulation
 from numerical.stages import Run
 
-FORMAT = "myomime-simulation"
-FORMAT_VERSION = 1
-STORE, PICTURE, SUMMARY = "recording.zarr", "emg.png", "summary.json"
-CHUNK = 4096  # samples, of all channels
+KIND = Kind("simulation", "myomime-simulation", 1)
 PACKAGES = ("myomime", "numpy", "scipy", "scikit-fem", "pyamg", "torch", "xarray", "zarr")
 SILENCE = 0.4  # s; a longer interval between discharges is a pause, not a rate
 
@@ -100,8 +95,7 @@ def dataset(simulation: Simulation) -> xr.Dataset:
         labelled[name] = (dims, array, attrs)
     labelled = labelled.set_coords(COORDINATES)
     labelled.attrs = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        **KIND.attributes,
         "settings": settings.model_dump_json(),
         "seed": settings.seed,
         "trial": settings.trial,
@@ -166,7 +160,7 @@ def summary(recording: xr.Dataset, runs: list[Run]) -> dict[str, object]:
         "electrodes": recording.sizes["electrode"],
         "motor_units": recording.sizes["motor_unit"],
         "discharges": recording.sizes["discharge"],
-        "rms_uv": _microvolts(recording.emg.values),
+        "rms_uv": rms_microvolts(recording.emg.values),
         "muscles": {name: _of_muscle(recording, name) for name in recording.muscle.values.tolist()},
         "stages": [
             {
@@ -197,56 +191,21 @@ def _of_muscle(recording: xr.Dataset, name: str) -> dict[str, float]:
         "mean_rate_hz": round(float(1 / intervals.mean()), 2) if len(intervals) else 0.0,
         "largest_excitation": round(float(recording.excitation.values[row].max()), 4),
         "largest_force_mvc": round(float(recording.force.values[row].max()), 4),
-        "rms_uv": _microvolts(recording.muscle_rms.values[row]),
+        "rms_uv": rms_microvolts(recording.muscle_rms.values[row]),
     }
-
-
-def _microvolts(values: NDArray) -> float:
-    return round(float(1e6 * np.sqrt(np.mean(np.square(values), dtype=float))), 3)
 
 
 def open_results(directory: str | Path) -> xr.Dataset:
     """Open what `write_results` left in a folder, values being read when needed.
 
-    Raises ValueError in one line when there is none, or one of another format.
+    Raises ValueError as `result_folder.open_folder` does.
     """
-    path = Path(directory) / STORE
-    if not (path / "zarr.json").is_file():
-        raise ValueError(f"{path}: no recording")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated")
-            found = xr.open_zarr(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
-    if found.attrs.get("format") != FORMAT:
-        raise ValueError(f"{path}: not a simulation of myomime")
-    if found.attrs["format_version"] > FORMAT_VERSION:
-        raise ValueError(
-            f"{path}: format version {found.attrs['format_version']}; "
-            f"this version of myomime reads {FORMAT_VERSION}"
-        )
-    return found
+    return open_folder(directory, KIND)
 
 
 def check_destination(directory: str | Path) -> None:
     """Raise ValueError when writing to a folder is impossible or would replace what is not of ours."""
-    directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(f"{directory}: is a file; the output must be a folder")
-    existing = next(parent for parent in (directory, *directory.absolute().parents) if parent.exists())
-    if not (existing.is_dir() and os.access(existing, os.W_OK)):
-        raise ValueError(f"{directory}: cannot be written, for {existing} cannot")
-    taken = [name for name in (STORE, PICTURE, SUMMARY) if (directory / name).exists()]
-    if not taken:
-        return
-    try:
-        open_results(directory).close()
-    except ValueError:
-        raise ValueError(
-            f"{directory}: holds {', '.join(taken)} that are no simulation of myomime; "
-            "choose another folder or remove them"
-        ) from None
+    check_folder(directory, KIND)
 
 
 def write_results(
@@ -257,37 +216,4 @@ def write_results(
     A simulation that is there already is replaced; other files stay. Everything is written aside first.
     Raises ValueError as `check_destination` does.
     """
-    directory = Path(directory)
-    check_destination(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    aside = {name: directory / f".partial-{name}" for name in (STORE, PICTURE, SUMMARY)}
-    try:
-        _write_store(recording, aside[STORE])
-        text = json.dumps(summary(recording, runs), indent=1, ensure_ascii=False)
-        aside[SUMMARY].write_text(text + "\n", encoding="utf-8")
-        if figure is not None:
-            figure.savefig(aside[PICTURE], format="png")
-        for name, path in aside.items():
-            _remove(directory / name)
-            if path.exists():
-                path.replace(directory / name)
-    finally:
-        for path in aside.values():
-            _remove(path)
-    return directory
-
-
-def _write_store(recording: xr.Dataset, path: Path) -> None:
-    _remove(path)
-    chunks = (recording.sizes["channel"], min(CHUNK, recording.sizes["time"]))
-    with warnings.catch_warnings():
-        # Zarr 3 reads consolidated metadata everywhere, though its standard does not name it yet.
-        warnings.filterwarnings("ignore", message="Consolidated metadata")
-        recording.to_zarr(path, mode="w", zarr_format=3, encoding={"emg": {"chunks": chunks}})
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    return write_folder(recording, directory, KIND, summary(recording, runs), figure)

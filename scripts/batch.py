@@ -14,11 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from numerical.corpus.running import local_client
 from surrogate import formats
 from surrogate.batch.card import write_card
-from surrogate.batch.making import is_made, loaded, make_all, read_job
+from surrogate.batch.making import is_made, loaded, make_all, read_job, skeleton
 from surrogate.batch.plan import Batch, Job, complete, find_trajectories, jobs, keep_plan
 from surrogate.formats import bids
 from surrogate.movement.electrodes import read_electrodes
-from surrogate.movement.models import model_of
 from surrogate.movement.muscle_activity import chosen_muscles
 from surrogate.movement.posture import pose_limb
 
@@ -61,11 +60,12 @@ def make_dataset(options: "Options") -> int:
         formats.named(batch.format)
     counts = (1 if count is None else count for count in (options.subjects, options.runs))
     every = jobs(find_trajectories(options.trajectory), *counts)
-    check(batch, every)
+    lasts = durations(batch, every)
     if batch.format == "bids":
         bids.create(options.output)
     keep_plan(options.output, batch, every)
     todo = [job for job in every if not is_made(options.output, batch, job)]
+    todo.sort(key=lambda job: -lasts[job.entry.task])  # the longest first, for all cores to end together
     console = Console(stderr=True)
     console.print(
         f"{options.output}: {len(every) - len(todo)} of {len(every)} recordings are there", soft_wrap=True
@@ -73,7 +73,7 @@ def make_dataset(options: "Options") -> int:
     failed = follow(options.output, batch, todo, options.workers or os.cpu_count() or 1, console)
     made = [job for job in every if job not in failed]
     if made:
-        console.print(f"card: {write_card(options.output, batch, made)}", soft_wrap=True)
+        console.print(f"card: {write_card(options.output, batch, made, lasts)}", soft_wrap=True)
     if failed:
         print(
             f"simulate: {len(failed)} of {len(every)} recordings failed; the others are there",
@@ -82,15 +82,22 @@ def make_dataset(options: "Options") -> int:
     return 1 if failed else 0
 
 
-def check(batch: Batch, every: Sequence[Job]) -> None:
-    """Raise ValueError for muscles, trajectories or electrodes that cannot be, before anything is made."""
+def durations(batch: Batch, every: Sequence[Job]) -> dict[str, float]:
+    """Return how long the movement of every task lasts, s.
+
+    Raises ValueError for muscles, trajectories or electrodes that cannot be, before anything is made.
+    """
     geometry = loaded(batch.checkpoint).geometry
-    model = model_of(geometry.limb, batch.settings.load.hand_mass_kg)
+    model = skeleton(geometry.limb, batch.settings.load.hand_mass_kg)
     chosen_muscles(batch.muscles, None, geometry, model)
     if batch.electrodes:
         batch.electrodes.weights(geometry, 0.0)
+    lasts = {}
     for job in {job.trajectory: job for job in every}.values():
-        pose_limb(read_job(batch, job), model, batch.settings.frame_rate_hz, batch.clip, batch.side)
+        trajectory = read_job(batch, job)
+        pose_limb(trajectory, model, batch.settings.frame_rate_hz, batch.clip, batch.side)
+        lasts[job.entry.task] = float(trajectory.time[-1] - trajectory.time[0])
+    return lasts
 
 
 def follow(root: Path, batch: Batch, todo: Sequence[Job], workers: int, console: Console) -> list[Job]:

@@ -8,8 +8,9 @@ from typing import Annotated
 import tyro
 import xarray as xr
 
+from numerical.result_folder import STORE
 from surrogate.formats import FORMATS, named, write
-from surrogate.recording import STORE, folder_of, open_recording
+from surrogate.recording import folder_of, open_recording
 
 CHOICES = "; ".join(f"{made.name}: {made.description}" for made in FORMATS.values())
 

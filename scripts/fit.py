@@ -9,7 +9,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib.metadata import version
@@ -28,6 +28,7 @@ import surrogate
 from numerical.conditions import CONDITIONS
 from numerical.results import open_results
 from surrogate.checkpoint import replace_file
+from surrogate.conditions import given_conditions
 from surrogate.data import read_corpus
 from surrogate.evaluation import require_match
 from surrogate.fitting import Fit, FitSettings, checked_muap, fit, pictures
@@ -92,9 +93,8 @@ def main(options: Options) -> None:
     )
     with stage_progress(Console(stderr=True).print) as report:
         start = time.perf_counter()
-        found = fit(
-            generator, recorded, known_conditions(options.known), options.settings, options.seed, report
-        )
+        known = given_conditions("--known", options.known)
+        found = fit(generator, recorded, known, options.settings, options.seed, report)
         seconds = time.perf_counter() - start
     options.output.mkdir(parents=True, exist_ok=True)
     write_table(options.output / "fits.csv", fit_rows(found))
@@ -199,18 +199,6 @@ def read_array(path: Path) -> np.ndarray:
                 f"{path}: holds {', '.join(names) or 'nothing'}; allowed: one array, or one named muap"
             )
         return content["muap" if "muap" in names else names[0]]
-
-
-def known_conditions(given: Sequence[str]) -> dict[str, float]:
-    """Return known conditions [SI] from NAME=VALUE."""
-    known = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        try:
-            known[name] = float(value)
-        except ValueError:
-            raise ValueError(f"--known {text}: allowed: NAME=VALUE, such as fat_thickness=0.004") from None
-    return known
 
 
 def fit_rows(found: Fit) -> Iterator[dict[str, object]]:

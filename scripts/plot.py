@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 import surrogate
 from numerical import style
 from numerical.anatomy.segments import SEGMENTS
+from numerical.result_folder import STORE
 from surrogate import plots
+from surrogate.conditions import given_conditions
 from surrogate.generators import Generator
 from surrogate.plots import choice, limb
 from surrogate.plots.body import Body
@@ -22,7 +24,7 @@ from surrogate.plots.lead_field import lead_field_figure
 from surrogate.plots.spectra import strongest_channel
 from surrogate.plots.sweep import conditions_at, sweep_figure
 from surrogate.plots.video import SUFFIXES, video
-from surrogate.recording import STORE, folder_of, open_recording
+from surrogate.recording import folder_of, open_recording
 from surrogate.stage_progress import stage_progress
 
 Picture = Literal["overview", "muap", "raster", "spectra", "maps", "limb", "lead_field", "sweep", "video"]
@@ -148,7 +150,7 @@ def of_generator(generator: Generator, options: Options) -> Figure:
     for name in ("unit", "muscle"):
         if getattr(options, name) is not None:
             raise ValueError(f"--{name} is for a recording; {options.source} is a checkpoint")
-    at = given_conditions(options.at)
+    at = given_conditions("--at", options.at)
     if options.what == "sweep":
         return sweep_figure(generator, options.condition or "depth", at)
     values = conditions_at(generator, at)
@@ -168,18 +170,6 @@ def of_limb(options: Options, muscles: list[str]) -> Figure:
         return limb.usual_figure(options.source, muscles, options.unit)
     body = Body.usual(options.source)
     return lead_field_figure(body, body.nearest(muscles[0] if muscles else body.limb.muscles[0].name))
-
-
-def given_conditions(given: tuple[str, ...]) -> dict[str, float]:
-    """Return conditions [SI units] from CONDITION=VALUE."""
-    found = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            raise ValueError(f"--at {text}: wanted is CONDITION=VALUE, as in depth=0.012") from None
-    return found
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The conditions a MUAP is generated for: their names, units, ranges, and scaling for a network."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -227,3 +227,18 @@ def _require_physical(name: str, column: Float[Tensor, " batch"]) -> None:
             f"{name} is {float(column[wrong][0]):.6g} {unit}; "
             f"possible: finite, {scaling.lowest:g} to {scaling.highest:g} {unit}"
         )
+
+
+def given_conditions(option: str, given: Iterable[str]) -> dict[str, float]:
+    """Return conditions [SI units] from CONDITION=VALUE, as an option of a command line gives them.
+
+    Raises ValueError, naming the option, for what is not of that form.
+    """
+    found = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise ValueError(f"{option} {text}: wanted is CONDITION=VALUE, as in depth=0.012") from None
+    return found

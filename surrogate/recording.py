@@ -1,9 +1,6 @@
 """A simulated recording with every truth behind it: an xarray Dataset, and files in a folder."""
 
 import json
-import os
-import shutil
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -14,14 +11,19 @@ import numpy as np
 import xarray as xr
 
 from numerical.conditions import CONDITIONS
+from numerical.result_folder import (
+    STORE,
+    Kind,
+    check_folder,
+    open_folder,
+    rms_microvolts,
+    write_folder,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMAT = "myomime-recording"
-FORMAT_VERSION = 2
-STORE, PICTURE, SUMMARY = "recording.zarr", "emg.png", "summary.json"
-CHUNK = 4096  # samples, of all channels: 5 MB
+KIND = Kind("recording", "myomime-recording", 2)
 UNITS = 32  # whose MUAPs make a chunk: 4 MB
 PACKAGES = ("myomime", "torch", "numpy", "mujoco", "myo-sim", "xarray", "zarr")
 SILENCE = 0.4  # s; a longer interval between discharges is a pause, not a rate
@@ -116,8 +118,7 @@ def recording_dataset(
         dataset[f"motor_unit_{name}"] = (("motor_unit",), array, attrs)
     dataset = dataset.set_coords(COORDINATES)
     dataset.attrs = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        **KIND.attributes,
         "versions": json.dumps({name: version(name) for name in PACKAGES}),
         **{
             name: value if isinstance(value, str | int | float) else json.dumps(value)
@@ -136,47 +137,14 @@ def folder_of(path: str | Path) -> Path:
 def open_recording(directory: str | Path) -> xr.Dataset:
     """Open the recording that `write_recording` left in a folder, values being read when needed.
 
-    Raises ValueError in one line when there is none, or one of another format.
+    Raises ValueError as `result_folder.open_folder` does.
     """
-    path = Path(directory) / STORE
-    if not (path / "zarr.json").is_file():
-        raise ValueError(f"{path}: no recording")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated")
-            dataset = xr.open_zarr(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
-    if dataset.attrs.get("format") != FORMAT:
-        raise ValueError(f"{path}: not a recording of myomime")
-    if dataset.attrs["format_version"] > FORMAT_VERSION:
-        raise ValueError(
-            f"{path}: format version {dataset.attrs['format_version']}; "
-            f"this version of myomime reads {FORMAT_VERSION}"
-        )
-    return dataset
+    return open_folder(directory, KIND)
 
 
 def check_destination(directory: str | Path) -> None:
     """Raise ValueError when writing to a folder would replace what is not a recording of ours."""
-    directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(f"{directory}: is a file; the output must be a folder")
-    for parent in (directory, *directory.parents):
-        if parent.exists():
-            if not (parent.is_dir() and os.access(parent, os.W_OK)):
-                raise ValueError(f"{directory}: cannot be written, for {parent} cannot")
-            break
-    taken = [name for name in (STORE, PICTURE, SUMMARY) if (directory / name).exists()]
-    if not taken:
-        return
-    try:
-        open_recording(directory).close()
-    except ValueError:
-        raise ValueError(
-            f"{directory}: holds {', '.join(taken)} that are no recording of myomime; "
-            "choose another folder or remove them"
-        ) from None
+    check_folder(directory, KIND)
 
 
 def write_recording(recording: Recording, directory: str | Path, figure: "Figure | None" = None) -> Path:
@@ -186,49 +154,9 @@ def write_recording(recording: Recording, directory: str | Path, figure: "Figure
     first.
     Raises ValueError as `check_destination` does.
     """
-    directory = Path(directory)
-    check_destination(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    aside = {name: directory / f".partial-{name}" for name in (STORE, PICTURE, SUMMARY)}
-    try:
-        _write_store(recording.dataset, aside[STORE])
-        text = json.dumps(summary(recording), indent=1, ensure_ascii=False)
-        aside[SUMMARY].write_text(text + "\n", encoding="utf-8")
-        if figure is not None:
-            figure.savefig(aside[PICTURE], format="png")
-        for name, path in aside.items():
-            _remove(directory / name)
-            if path.exists():
-                path.replace(directory / name)
-    finally:
-        for path in aside.values():
-            _remove(path)
-    return directory
-
-
-def _write_store(dataset: xr.Dataset, path: Path) -> None:
-    _remove(path)
-    sizes = dataset.sizes
-    chunks = {
-        "emg": (sizes["channel"], min(CHUNK, sizes["time"])),
-        "muap": (min(UNITS, sizes["motor_unit"]), sizes["channel"], sizes["muap_time"]),
-    }
-    with warnings.catch_warnings():
-        # Zarr 3 reads consolidated metadata everywhere, though its standard does not name it yet.
-        warnings.filterwarnings("ignore", message="Consolidated metadata")
-        dataset.to_zarr(
-            path,
-            mode="w",
-            zarr_format=3,
-            encoding={name: {"chunks": chunk} for name, chunk in chunks.items()},
-        )
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    sizes = recording.dataset.sizes
+    muap = min(UNITS, sizes["motor_unit"]), sizes["channel"], sizes["muap_time"]
+    return write_folder(recording.dataset, directory, KIND, summary(recording), figure, chunks={"muap": muap})
 
 
 def summary(recording: Recording) -> dict[str, object]:
@@ -243,7 +171,7 @@ def summary(recording: Recording) -> dict[str, object]:
         "channels": dataset.sizes["channel"],
         "motor_units": dataset.sizes["motor_unit"],
         "discharges": dataset.sizes["discharge"],
-        "rms_uv": _microvolts(dataset.emg.values),
+        "rms_uv": rms_microvolts(dataset.emg.values),
         "muscles": {name: _muscle_summary(dataset, name) for name in dataset.muscle.values.tolist()},
         "interpolation_error_nrmse": round(float(error.max(initial=0)), 6),
         "interpolation_nodes": int(dataset.motor_unit_interpolation_nodes.max()),
@@ -269,10 +197,6 @@ def _muscle_summary(dataset: xr.Dataset, muscle: str) -> dict[str, float]:
         "mean_rate_hz": round(float(1 / intervals.mean()), 2) if len(intervals) else 0.0,
         "mean_activation": round(float(activation.mean()), 4),
         "largest_activation": round(float(activation.max()), 4),
-        "rms_uv": _microvolts(rms),
+        "rms_uv": rms_microvolts(rms),
         "largest_rms_uv": round(float(1e6 * rms.max()), 3),
     }
-
-
-def _microvolts(values: np.ndarray) -> float:
-    return round(float(1e6 * np.sqrt(np.mean(np.square(values), dtype=float))), 3)

@@ -100,7 +100,7 @@ def test_muaps_that_cannot_be_fitted_are_refused(tmp_path, untrained_checkpoint,
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"known": ("fat_thickness",)}, "allowed: NAME=VALUE"),
+        ({"known": ("fat_thickness",)}, "--known fat_thickness: wanted is CONDITION=VALUE"),
         ({"known": ("fat=0.004",)}, "does not have: fat; it has number_of_fibres"),
         ({"known": ("fat_thickness=0.4",)}, "fat_thickness is 0.4 m; .* 0.001 to 0.01 m"),
         ({"muaps": None}, "either MUAPS or --corpus"),

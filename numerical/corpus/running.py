@@ -20,6 +20,8 @@ ALLOCATOR = {
     f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": size
     for name, size in (("TRIM", 2**30), ("MMAP", 2**25))
 }
+# One at a time for each worker: a second in its queue could wait there while another worker idles.
+QUEUE = {"distributed.scheduler.worker-saturation": 1.0}
 ATTEMPTS = 2  # at a conductor before it is given up
 DEATHS = 3  # of workers at a conductor before it is given up
 
@@ -36,7 +38,7 @@ class Outcome:
 def local_client(workers: int) -> Iterator[Client]:
     """Yield a client of processes on this machine, each on one core; they end with this process."""
     with (
-        dask.config.set(ALLOCATOR),
+        dask.config.set(ALLOCATOR | QUEUE),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

@@ -1,10 +1,10 @@
 """What a dataset of recordings holds, in words and tables that people read before they open it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from surrogate.batch.making import loaded, read_job
+from surrogate.batch.making import loaded
 from surrogate.batch.plan import PLAN, Batch, Job, drawn_subject
 from surrogate.checkpoint import replace_file
 from surrogate.movement.population import muscle_names
@@ -19,14 +19,14 @@ Limb: {limb}, {side}. Muscles: {muscles}. Electrodes: {electrodes}. Format of th
 """
 
 
-def write_card(root: Path, batch: Batch, made: Sequence[Job]) -> Path:
+def write_card(root: Path, batch: Batch, made: Sequence[Job], lasts: Mapping[str, float]) -> Path:
     """Write the card of a dataset's recordings; return where it is.
 
+    lasts: s, of the movement of every task.
     A BIDS dataset's own README.md tells how its files are laid out, and its card lies in `code`.
     """
     generator = loaded(batch.checkpoint)
-    trajectories = {job.entry.task: (job, read_job(batch, job)) for job in made}
-    lasts = {task: float(t.time[-1] - t.time[0]) for task, (_, t) in trajectories.items()}
+    trajectories = {job.entry.task: job.trajectory.name for job in made}
     subjects = sorted({job.subject for job in made})
     limb, geometry = generator.geometry.limb, generator.geometry
     text = INTRODUCTION.format(
@@ -46,7 +46,7 @@ def write_card(root: Path, batch: Batch, made: Sequence[Job]) -> Path:
         ),
         format=batch.format,
     )
-    tasks = [[task, job.trajectory.name, f"{lasts[task]:.2f}"] for task, (job, _) in trajectories.items()]
+    tasks = [[task, name, f"{lasts[task]:.2f}"] for task, name in trajectories.items()]
     text += "\n## Tasks\n\n" + _table(["task", "trajectory", "duration (s)"], tasks)
     text += "\n## Subjects\n\n" + _table(*_subject_rows(batch, subjects, limb))
     path = root / ("code/README.md" if batch.format == "bids" else "README.md")

@@ -8,15 +8,18 @@ from pathlib import Path
 
 from distributed import Client, KilledWorker, as_completed
 
+from numerical.result_folder import SUMMARY
 from surrogate import checkpoint, formats
 from surrogate.batch.plan import Batch, Job, drawn_subject, seeds
 from surrogate.formats import bids
 from surrogate.generators import Generator
+from surrogate.movement.models import model_of
 from surrogate.movement.naming import read_mapping
 from surrogate.movement.reading import read_trajectory
 from surrogate.movement.simulation import simulate
+from surrogate.movement.skeleton import Skeleton
 from surrogate.movement.trajectory import Trajectory
-from surrogate.recording import SUMMARY, Recording, write_recording
+from surrogate.recording import Recording, write_recording
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def make(batch: Batch, job: Job) -> Recording:
         read_job(batch, job),
         generator,
         muscles=batch.muscles,
+        model=skeleton(generator.geometry.limb, batch.settings.load.hand_mass_kg),
         electrodes=batch.electrodes,
         settings=batch.settings.model_copy(update={"subject": subject}),
         side=batch.side,
@@ -75,6 +79,12 @@ def make(batch: Batch, job: Job) -> Recording:
 def loaded(name: str) -> Generator:
     """Return a generator, read once in a process."""
     return checkpoint.load(name)
+
+
+@cache
+def skeleton(limb: str, hand_mass: float) -> Skeleton:
+    """Return the model that moves a limb, with a mass [kg] in the palm, built once in a process."""
+    return model_of(limb, hand_mass)
 
 
 def write(root: Path, batch: Batch, job: Job, recording: Recording) -> None:

@@ -2,20 +2,17 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int, UInt8
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from numerical.style import COLOURS
 from surrogate.plots.array import ElectrodeGrid
 from surrogate.plots.choice import units_of
-from surrogate.plots.overview import draw_joint_angles
 from surrogate.plots.video import rms_at
 
 Array = NDArray[np.float64]
@@ -25,15 +22,6 @@ AROUND = 0.25  # s of the traces, each way from the cursor
 BINS = 1200  # columns of pictures over the whole time
 ROWS = 700  # most rows of the raster
 LISTEN, AUDIBLE = 60.0, 8  # s of a channel that is heard, times its sampling rate
-
-
-class Curve(NamedTuple):
-    """A joint's angle over the frames [degrees], and how it is drawn."""
-
-    name: str
-    angle: Array
-    colour: str
-    dashed: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,17 +65,6 @@ class Played:
         time, middle = self.dataset.time.values, self.times[frame]
         first, last = np.searchsorted(time, [middle - AROUND, middle + AROUND])
         return slice(int(first), int(last))
-
-    def joints(self) -> list[Curve]:
-        """Return the joints that move most, one of those that move alike, as printed pictures draw them."""
-        axes = Figure().add_subplot()
-        draw_joint_angles(axes, self.dataset)
-        return [
-            Curve(
-                str(line.get_label()), np.asarray(line.get_ydata()), str(line.get_color()), line.is_dashed()
-            )
-            for line in axes.lines
-        ]
 
     def activation(self) -> Float[NDArray[np.float32], "muscle bin"]:
         """Return the muscles' activations [%] in at most `BINS` columns, the largest of each."""

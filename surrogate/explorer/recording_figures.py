@@ -12,6 +12,7 @@ from numerical.result_plots import round_down
 from numerical.style import COLOURS, SEQUENTIAL
 from surrogate.explorer import look
 from surrogate.explorer.recorded import AROUND, Played
+from surrogate.plots.overview import joint_curves
 
 Array = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ class OverTime:
         return made
 
     def _joints(self, played: Played) -> plotting.figure:
-        curves, items = played.joints(), []
+        curves, items = joint_curves(played.dataset), []
         low, high = (float(edge([curve.angle for curve in curves])) for edge in (np.min, np.max))
         margin = 0.06 * (high - low) or 1.0
         made = self._empty("Joint angles", 165, Range1d(low - margin, high + margin), name="joints")
@@ -164,7 +165,7 @@ class Traces:
         low, high = -(len(at) - 0.4) * self.step, 0.85 * self.step
         above = look.headroom(high - low, self.figure.height)
         self.figure.y_range.update(start=low - 0.1 * self.step, end=high + above)
-        self.heading.text = "EMG around the cursor, ▼ discharges of the motor unit below"
+        self.heading.text = "EMG, ▼ discharges of the unit below"
         size, x = round_down(self.step / 2), 0.8 * 1e3 * AROUND
         self.bar.data = {"x": [x, x], "y": [low, low + size]}
         self.bar_text.data = {"x": [x + 0.02e3 * AROUND], "y": [low + size / 2], "text": [f"{size:g} µV"]}

@@ -1,5 +1,7 @@
 """A whole recording on one picture: movement, activations, discharges, channels, maps of the skin."""
 
+from typing import NamedTuple
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -63,8 +65,17 @@ def overview(dataset: xr.Dataset, maps: int = 6) -> Figure:
     return figure
 
 
-def draw_joint_angles(axes: Axes, dataset: xr.Dataset, most: int = 8) -> None:
-    """Draw the angles of the joints that move the most, one of those that move alike."""
+class JointCurve(NamedTuple):
+    """A joint's angle over the frames [degrees], and how it is drawn."""
+
+    name: str
+    angle: Array
+    colour: str
+    dashed: bool
+
+
+def joint_curves(dataset: xr.Dataset, most: int = 8) -> list[JointCurve]:
+    """Return the joints that move the most, one of those that move alike."""
     degrees = np.degrees(dataset.joint_angle.values)
     change = degrees - degrees.mean(axis=1, keepdims=True)
     size = np.linalg.norm(change, axis=1)
@@ -74,15 +85,19 @@ def draw_joint_angles(axes: Axes, dataset: xr.Dataset, most: int = 8) -> None:
         moves = not chosen or size[joint] > 0.01 * size[chosen[0]]
         if moves and len(chosen) < most and likeness.max(initial=0) < ALIKE:
             chosen.append(joint)
-    for rank, joint in enumerate(sorted(chosen)):
-        axes.plot(
-            dataset.frame_time.values,
-            degrees[joint],
-            color=COLOURS[rank % len(COLOURS)],
-            linestyle=("-", "--")[rank % 2],
-            linewidth=1.2,
-            label=str(dataset.joint.values[joint]),
+    return [
+        JointCurve(
+            str(dataset.joint.values[joint]), degrees[joint], COLOURS[rank % len(COLOURS)], rank % 2 == 1
         )
+        for rank, joint in enumerate(sorted(chosen))
+    ]
+
+
+def draw_joint_angles(axes: Axes, dataset: xr.Dataset) -> None:
+    """Draw the angles of `joint_curves`."""
+    for name, angle, colour, dashed in joint_curves(dataset):
+        line = "--" if dashed else "-"
+        axes.plot(dataset.frame_time.values, angle, line, color=colour, linewidth=1.2, label=name)
     axes.set_ylabel("joint angle (°)", fontsize=LARGE)
     axes.legend(loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False, fontsize=SMALL)
 

@@ -70,10 +70,10 @@ def test_what_cannot_be_made_says_why_in_one_line(batch, tmp_path):
 def test_the_card_lists_movements_and_subjects(batch, trajectory, tmp_path):
     bids.create(tmp_path)
     every = jobs([trajectory], 2, 2)
-    text = write_card(tmp_path, batch, every).read_text()
+    text = write_card(tmp_path, batch, every, {"bend": 1.0}).read_text()
     assert "4 recordings, 0.1 minutes" in text.replace("\n", " ")
     assert "| bend | bend.csv | 1.00 |" in text
     assert "| 01 | " in text
     assert "| 02 | " in text
-    plain = write_card(tmp_path, batch.model_copy(update={"format": "zarr"}), every)
+    plain = write_card(tmp_path, batch.model_copy(update={"format": "zarr"}), every, {"bend": 1.0})
     assert plain == tmp_path / "README.md"
