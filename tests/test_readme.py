@@ -117,21 +117,14 @@ def run(command: str, folder: Path) -> None:
 
 def serve(command: str, folder: Path) -> None:
     """Start what serves a page, ask for the page, and end it as Ctrl-C does."""
-    started = subprocess.Popen(
-        command,
-        shell=True,
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
-    with started as server:
+    options = {"cwd": folder, "env": environment(), "stdout": subprocess.PIPE}
+    with subprocess.Popen(f"exec {command}", shell=True, **options) as server:
         try:
             assert server.stdout is not None
             with urllib.request.urlopen(server.stdout.readline().split()[0].decode(), timeout=60) as page:
                 assert page.status == 200
         finally:
-            os.killpg(server.pid, signal.SIGINT)
+            server.send_signal(signal.SIGINT)
     assert server.returncode == 0
 
 

@@ -138,8 +138,8 @@ def source(**columns: object) -> ColumnDataSource:
 def texts(
     figure: plotting.figure, columns: ColumnDataSource, size: str, colour: str = INK, align: str = "left"
 ) -> None:
-    """Write the column `text` of a source at its x and y."""
-    font = {"text_font": value(FONT), "text_font_size": size, "text_color": colour}
+    """Write the column `text` of a source at its x and y, over what is drawn before."""
+    font = {"text_font": value(FONT), "text_font_size": size, "text_color": colour, "level": "overlay"}
     figure.text("x", "y", "text", source=columns, text_align=align, text_baseline="middle", **font)
 
 

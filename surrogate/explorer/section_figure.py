@@ -56,10 +56,6 @@ class SectionFigure:
         self.figure.scatter(
             "x", "y", source=self.electrodes, marker="square", size=4, color=look.INK, line_color=None
         )
-        self.names = look.source(x=[], y=[], text=[])
-        look.texts(self.figure, self.names, "10px", align="center")
-        self.sides = look.source(x=[], y=[], text=[])
-        look.texts(self.figure, self.sides, "10px", look.GREY, "center")
         self.unit, self.centre = look.source(x=[], y=[]), look.source(x=[], y=[])
         self.unit.name = "unit"
         self.figure.patch(
@@ -73,6 +69,10 @@ class SectionFigure:
         )
         style = {"marker": "cross", "size": 9, "color": look.INK, "level": "overlay"}
         self.figure.scatter("x", "y", source=self.centre, **style)
+        self.names = look.source(x=[], y=[], text=[])
+        look.texts(self.figure, self.names, "10px", align="center")
+        self.sides = look.source(x=[], y=[], text=[])
+        look.texts(self.figure, self.sides, "10px", look.GREY, "center")
         self._drawn: Section | None = None
         self._bar(far)
 

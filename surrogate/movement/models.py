@@ -86,11 +86,14 @@ def model_of(limb: str, hand_mass: float = 0.0) -> MusculoskeletalModel:
 def load_arm(hand_mass: float = 0.0) -> MusculoskeletalModel:
     """Build MyoArm (about 2 s), with a mass [kg] held in the palm.
 
-    Two things in the model are mended. Massless helper bodies and finger bones carry moments of
+    Three things in the model are mended. Massless helper bodies and finger bones carry moments of
     inertia for numerical comfort, up to 1 kg m^2 at 1 g, which would spoil inverse dynamics: none
-    keeps a radius of gyration above 0.1 m. Some muscles' stated length ranges do not hold the
-    lengths that the joints' ranges allow (FDS4, FDP5, APL, and ECRL and PT, whose ranges were
-    taken with a fixed elbow): they get the range that the joints do allow.
+    keeps a radius of gyration above 0.1 m. The index finger's radial interosseus (RI2) jumps from one
+    side of the knuckle's wrapping cylinder to the other at 7 to 20 degrees of flexion, from extending
+    with 6 mm to flexing with 4 mm; straight, as in the other fingers, it flexes with 4 mm from the start
+    (measured: 3.7 mm, An et al. 1983, Journal of Biomechanics 16(6)). Some muscles' stated length ranges
+    do not hold the lengths that the joints' ranges allow (FDS4, FDP5, APL, and ECRL and PT, whose ranges
+    were taken with a fixed elbow): they get the range that the joints do allow.
     Raises ValueError for a negative mass.
     """
     return _with_hand("myoarm_r", "MyoArm", hand_mass)
@@ -170,7 +173,18 @@ def _with_hand(name: str, title: str, hand_mass: float) -> MusculoskeletalModel:
         model = _compiled(spec)
     largest = model.body_mass[:, None] * LARGEST_GYRATION**2
     model.body_inertia[:] = np.minimum(model.body_inertia, largest)
+    _straighten(model, "RI2")
     return _described(model, title, OF_THE_LEG)
+
+
+def _straighten(model: mujoco.MjModel, muscle: str) -> None:
+    """Let a muscle pass what it wraps around: the site before takes the wrapping geometry's place."""
+    names = without_side([model.actuator(index).name for index in range(model.nu)])
+    tendon = int(model.actuator_trnid[names.index(muscle), 0])
+    first = int(model.tendon_adr[tendon])
+    for at in range(first, first + int(model.tendon_num[tendon])):
+        if model.wrap_type[at] != mujoco.mjtWrap.mjWRAP_SITE:
+            model.wrap_type[at], model.wrap_objid[at] = model.wrap_type[at - 1], model.wrap_objid[at - 1]
 
 
 def _described(model: mujoco.MjModel, name: str, elsewhere: str) -> MusculoskeletalModel:
