@@ -10,6 +10,7 @@ and angle.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -93,8 +94,8 @@ class Limb:
 
     def skin_radius(self, angle: Array, z: Array) -> Array:
         """Return the distance of the skin from the axis [m] at angles [rad] and z [m] (broadcast)."""
-        radius = PchipInterpolator(self.outline_z, self.outline_radius)(z)
-        ellipticity = PchipInterpolator(self.outline_z, self.outline_ellipticity)(z)
+        radius = _monotone(self.outline_z, self.outline_radius)(z)
+        ellipticity = _monotone(self.outline_z, self.outline_ellipticity)(z)
         return radius * (1 + ellipticity * np.cos(2 * np.asarray(angle)))
 
     def outer_radii(self, angle: Array, z: Array) -> Float[Array, "layer *place"]:
@@ -148,6 +149,12 @@ class Limb:
         for bone in self.bones:
             inside |= (x - bone.x) ** 2 + (y - bone.y) ** 2 < bone.radius**2
         return inside & (np.asarray(rho) < 1)
+
+
+@lru_cache(maxsize=64)
+def _monotone(z: tuple[float, ...], values: tuple[float, ...]) -> PchipInterpolator:
+    """Return what interpolates monotonically between values; a limb asks for its own again and again."""
+    return PchipInterpolator(z, values)
 
 
 def _in_disc(

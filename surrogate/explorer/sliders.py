@@ -1,6 +1,7 @@
 """The conditions of a generator as sliders, in the units that people use, in groups."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import panel
@@ -34,7 +35,8 @@ OPEN = ("Motor unit", "Limb")
 class Sliders:
     """A slider and a number for every condition of a generator, at first at its mean in the training data.
 
-    numbers: what holds each condition, times `factors`. A number that is typed may lie beyond its slider.
+    Either may move: the page keeps them alike, and what the server hears of first counts. A number that is
+    typed may lie beyond its slider. `factors`: what is shown, by the condition in SI units.
     These are Bokeh's own widgets: changes of Panel's wait for 50 ms before they are told.
     """
 
@@ -45,6 +47,11 @@ class Sliders:
         self.fixed = {item.name: item.minimum for item in conditions.items if item.name not in varying}
         self.sliders = {name: _slider(item) for name, item in varying.items()}
         self.numbers = {name: _number(slider) for name, slider in self.sliders.items()}
+        self._shown = {name: float(slider.value) for name, slider in self.sliders.items()}
+        self._changed: Callable[[], None] = lambda: None
+        for name in self.sliders:
+            for widget in (self.sliders[name], self.numbers[name]):
+                widget.on_change("value", partial(self._take, name))
         cards = []
         for title, names in GROUPS.items():
             mine = [self._row(name) for name in names if name in varying]
@@ -69,12 +76,7 @@ class Sliders:
 
     def values(self) -> dict[str, float]:
         """Return the conditions by name, SI units, in the generator's order."""
-        every = dict(self.fixed)
-        for name, number in self.numbers.items():
-            shown = (
-                self.sliders[name].value if number.value is None else number.value
-            )  # None: a cleared field
-            every[name] = shown / self.factors[name]
+        every = self.fixed | {name: shown / self.factors[name] for name, shown in self._shown.items()}
         return {name: every[name] for name in self.conditions.names}
 
     def set(self, values: Mapping[str, float]) -> None:
@@ -86,8 +88,13 @@ class Sliders:
 
     def on_change(self, changed: Callable[[], None]) -> None:
         """Tell of every change of a condition."""
-        for number in self.numbers.values():
-            number.on_change("value", lambda attr, old, new: changed())
+        self._changed = changed
+
+    def _take(self, name: str, _: str, __: object, value: float | None) -> None:
+        """Take what a slider or a number was changed to; None is a field that was cleared."""
+        if value is not None and value != self._shown[name]:
+            self._shown[name] = value
+            self._changed()
 
 
 def _slider(item: Condition) -> Slider:
