@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from itertools import starmap
 from typing import Any, TypeVar
 
 import torch
@@ -30,13 +29,11 @@ def on_all_cores(work: Callable[..., Done], *items: Iterable[Any]) -> Iterator[D
     Torch's own threads would meet after every operation; within the work torch keeps to one.
     """
     threads, every = torch.get_num_threads(), list(zip(*items, strict=False))
-    if threads == 1:
-        yield from starmap(work, every)
-        return
-    if len(every) == 1:  # not worth a thread, whose start takes longer than to generate a MUAP
-        with one_thread():
-            done = work(*every[0])
-        yield done
+    if threads == 1 or len(every) == 1:  # to start a thread takes longer than to generate a MUAP
+        for item in every:
+            with one_thread():
+                done = work(*item)
+            yield done
         return
     with ThreadPoolExecutor(threads, initializer=partial(torch.set_num_threads, 1)) as cores:
         yield from cores.map(lambda item: work(*item), every)
